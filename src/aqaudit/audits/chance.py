@@ -1,0 +1,269 @@
+"""The audit ``chance``: whether a judge is better than guessing, beside what a constant answer scores."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+from scipy import stats
+
+from aqaudit.audits import permutation, verdicts
+from aqaudit.audits.finding import Finding
+from aqaudit.audits.scope import BASE, Scope, headline_scopes
+from aqaudit.measures import MEASURES, Estimate, resample
+from aqaudit.table import TRUTH_AND_ANSWER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from aqaudit.audits.finding import Verdict
+
+NAME = "chance"
+QUESTION = "Does it judge better than guessing?"
+POWER = 0.80
+MAX_ROWS_SHOWN = 20
+
+_BOOLEAN = ("balanced_accuracy", "balanced_accuracy_macro", "balanced_accuracy_parsed")
+# The first measure of a kind is its headline.
+PLAN: Mapping[str, tuple[str, ...]] = {
+    "verify": _BOOLEAN,
+    "detect": _BOOLEAN,
+    "choose": _BOOLEAN,
+    "score": ("spearman", "spearman_by_action", "r_l2", "rmse", "mae"),
+    "prefer": ("pair_accuracy",),
+}
+_PERMUTATION: Mapping[str, Callable[[pl.DataFrame], float | None]] = {
+    "balanced_accuracy": permutation.balanced_accuracy,
+    "spearman": permutation.spearman,
+    "pair_accuracy": permutation.pair_accuracy,
+}
+_SHOWN_ONLY = ("rmse", "mae")
+_ADVICE: Mapping[Verdict, str] = {
+    "ok": "It sees something. Before building on it, look at how it is worded, whether it needs the video, and which "
+    "way it leans.",
+    "warn": "It is a little better than guessing, too little to judge a single execution by. Use it, if at all, to "
+    "compare groups, with a person deciding.",
+    "fail": "Do not let it judge this. Its answers carry no more about the execution than a guess would.",
+    "cannot_tell": "Do not rely on it yet: collect answers on more performers, then ask again.",
+    "skipped": "",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Judged:
+    verdict: Verdict
+    useful: float | None = None
+
+
+def chance(frame: pl.DataFrame) -> list[Finding]:
+    """Return the findings of every headline scope of ``frame`` (all columns of :data:`aqaudit.table.SCHEMA`).
+
+    Boolean and ``choose`` questions are judged by balanced accuracy, scores by Spearman's correlation, preferences by
+    accuracy over pairs; the other measures stand beside them and cannot fail.
+    """
+    findings: list[Finding] = []
+    for scope in headline_scopes(frame):
+        names = PLAN.get(scope.labels["kind"], ())
+        findings += [_finding(scope, name, headline=name == names[0]) for name in names if _applies(scope, name)]
+    if not findings:
+        why = "the table holds no answers with perturbation none"
+        return [Finding(audit=NAME, scope={}, measure="balanced_accuracy", value=None, verdict="skipped", why=why,
+                        question=QUESTION, summary=f"Not judged: {why}.")]  # fmt: skip
+    return _with_holm(findings)
+
+
+def _applies(scope: Scope, name: str) -> bool:
+    return name != "spearman_by_action" or scope.rows["action"].n_unique() > 1
+
+
+def _finding(scope: Scope, name: str, *, headline: bool) -> Finding:
+    measure = MEASURES[name]
+    estimate = measure(scope.rows)
+    judged = _judge(name, estimate)
+    verdict = judged.verdict if headline else verdicts.capped(judged.verdict)
+    why = estimate.why
+    if verdict == "cannot_tell" and not why:
+        why = _why_open(estimate, judged)
+    if verdict == "skipped":
+        why = "shown beside R-l2, not judged"
+    details = dict(estimate.details)
+    details["parse_failures"] = _parse_failures(scope.rows)
+    details["rows_without_truth"] = scope.rows.height - _with_truth(scope.rows).height
+    details["smallest_detectable"] = _smallest_detectable(estimate)
+    if judged.useful is not None:
+        details["useful_from"] = judged.useful
+    if headline:
+        details["permutation_p"] = None if estimate.value is None else _PERMUTATION[name](scope.rows)
+    return Finding(
+        audit=NAME,
+        scope=scope.labels,
+        measure=name,
+        value=estimate.value,
+        low=estimate.low,
+        high=estimate.high,
+        chance=estimate.chance,
+        baseline=estimate.baseline,
+        n=estimate.n,
+        clusters=estimate.clusters,
+        headline=headline,
+        verdict=verdict,
+        flag=estimate.flag,
+        summary=_summary(scope.labels["model"], name, estimate, verdict, why),
+        question=QUESTION,
+        why=why,
+        advice=_ADVICE[verdict] if headline else "",
+        citation=measure.citation,
+        details=details,
+        rows=_rows_shown(scope.rows, right=verdict == "ok") if headline else (),
+    )
+
+
+def _judge(name: str, estimate: Estimate) -> _Judged:
+    coverage = estimate.details.get("coverage")
+    if name in _SHOWN_ONLY:
+        return _Judged(verdict="skipped" if estimate.value is not None else "cannot_tell")
+    if name == "r_l2":
+        return _Judged(verdict=_against_baseline(estimate))
+    if estimate.value is None or estimate.chance is None or not coverage:
+        return _Judged(verdict="cannot_tell")
+    levels = verdicts.chance_levels(name, estimate.chance)
+    if estimate.flag == "constant" and name.startswith("spearman"):
+        # One score for everything ranks nothing in any sample that is large enough to be judged.
+        verdict: Verdict = "cannot_tell" if estimate.clusters < resample.MIN_CLUSTERS else "fail"
+    else:
+        verdict = verdicts.against_chance(estimate.value, estimate.low, estimate.high, levels)
+    if name.startswith("spearman"):
+        verdict = verdicts.with_coverage(verdict, float(coverage))
+    return _Judged(verdict=verdict, useful=levels.useful)
+
+
+def _against_baseline(estimate: Estimate) -> Verdict:
+    """R-l2 against the constant mean's: better, no better, or open; never fail."""
+    if estimate.low is None or estimate.high is None or estimate.baseline is None:
+        return "cannot_tell"
+    if estimate.high < estimate.baseline:
+        return "ok"
+    return "warn" if estimate.low > estimate.baseline else "cannot_tell"
+
+
+def _why_open(estimate: Estimate, judged: _Judged) -> str:
+    coverage = estimate.details.get("coverage")
+    too_low = verdicts.thresholds()["chance"]["spearman"]["coverage_too_low"]
+    if coverage == 0:
+        return "no answer could be read"
+    if estimate.chance == 0 and isinstance(coverage, float) and coverage < too_low:
+        return f"only {coverage:.0%} of the answers could be read; at least {too_low:.0%} are needed"
+    if judged.useful is None:
+        return "the interval reaches from better to worse than the constant mean"
+    return (
+        f"the interval reaches from chance ({estimate.chance:.2f}) or below to a useful level ({judged.useful:.2f}); "
+        "more performers would narrow it"
+    )
+
+
+def _summary(model: str, name: str, estimate: Estimate, verdict: Verdict, why: str) -> str:
+    """One sentence for a coach: what it means, then the figure."""
+    title = MEASURES[name].title
+    if estimate.value is None:
+        return f"{title[0].upper()}{title[1:]} of {model} cannot be computed: {why}."
+    figure = f"{title} {estimate.value:.2f}"
+    if estimate.low is not None and estimate.high is not None:
+        figure += f", 95 % interval {estimate.low:.2f} to {estimate.high:.2f}"
+    if estimate.chance is not None:
+        figure += f"; guessing scores {estimate.chance:.2f}"
+    if estimate.baseline is not None:
+        figure += f", the best constant answer {estimate.baseline:.2f}"
+    figure = f"({figure}; {_count(estimate.n, 'answer')}, {_count(estimate.clusters, 'performer')})"
+    if name in (*_SHOWN_ONLY, "r_l2"):
+        sentence = {
+            "ok": f"{model} comes closer to the true scores than always giving the mean",
+            "warn": f"{model} is further from the true scores than always giving the mean",
+            "cannot_tell": f"Whether {model} comes closer than always giving the mean cannot be told: {why}",
+        }.get(verdict, f"The distance of {model} from the true scores")
+        return f"{sentence} {figure}."
+    sentence = {
+        "ok": f"{model} judges better than guessing",
+        "warn": f"{model} judges better than guessing, but not by much"
+        if estimate.low is not None and estimate.chance is not None and estimate.low > estimate.chance
+        else f"{model} was not shown to judge better than guessing",
+        "fail": f"{model} does not judge better than guessing",
+        "cannot_tell": f"Whether {model} judges better than guessing cannot be told: {why}",
+    }[verdict]
+    if verdict == "fail" and estimate.flag == "constant":
+        sentence += "; it always answers the same"
+    return f"{sentence} {figure}."
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _smallest_detectable(estimate: Estimate) -> float | None:
+    """Smallest value that a sample with this standard error tells from chance with a probability of 80 %.
+
+    Chance + (t(0.975) + t(0.80)) x the jackknife standard error, with G - 1 degrees of freedom; for correlations on
+    the Fisher z scale.
+    """
+    interval = estimate.interval
+    if interval is None or interval.se == 0 or estimate.chance is None:
+        return None
+    quantiles = stats.t.ppf([(1 + resample.LEVEL) / 2, POWER], estimate.clusters - 1)
+    reach = float(quantiles.sum()) * interval.se
+    if interval.fisher:
+        return float(np.tanh(np.arctanh(estimate.chance) + reach))
+    return min(estimate.chance + reach, 1.0)
+
+
+def _with_truth(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.filter(_truth(rows).is_not_null())
+
+
+def _truth(rows: pl.DataFrame) -> pl.Expr:
+    return pl.col(TRUTH_AND_ANSWER[rows["kind"][0]][0])
+
+
+def _parse_failures(rows: pl.DataFrame) -> int:
+    answer = TRUTH_AND_ANSWER[rows["kind"][0]][1]
+    read = (pl.col("parse") == "ok") & pl.col(answer).is_not_null()
+    return _with_truth(rows).height - _with_truth(rows).filter(read).height
+
+
+def _rows_shown(rows: pl.DataFrame, *, right: bool) -> tuple[str, ...]:
+    """Keys of answers that show the finding: right ones (of scores the closest) where it is ok, else wrong ones."""
+    gold, answer = TRUTH_AND_ANSWER[rows["kind"][0]]
+    if answer == "score":
+        distance = (pl.col(gold) - pl.col(answer)).abs()
+        shown = rows.filter(distance.is_not_null()).sort(distance, "answer_key", descending=[not right, False])
+    else:
+        agrees = pl.col(gold).eq_missing(pl.col(answer)) & (pl.col("parse") == "ok")
+        shown = _with_truth(rows).filter(agrees if right else ~agrees).sort("answer_key")
+    return tuple(shown["answer_key"].drop_nulls().head(MAX_ROWS_SHOWN).to_list())
+
+
+def _with_holm(findings: list[Finding]) -> list[Finding]:
+    """Add Holm's p over the tasks of each model and setting to the headline findings."""
+    families: dict[tuple[tuple[str, str], ...], dict[str, float]] = defaultdict(dict)
+    family_of: dict[int, tuple[tuple[str, str], ...]] = {}
+    for at, finding in enumerate(findings):
+        p = finding.details.get("permutation_p")
+        if isinstance(p, float):
+            fixed = tuple((k, v) for k, v in finding.scope.items() if k not in BASE or k == "model")
+            families[fixed][f"{at:09d}"] = p
+            family_of[at] = fixed
+    adjusted = {family: permutation.holm(p_values) for family, p_values in families.items()}
+    return [
+        replace(
+            finding,
+            details={
+                **finding.details,
+                "holm_p": adjusted[family_of[at]][f"{at:09d}"],
+                "holm_family": len(adjusted[family_of[at]]),
+            },
+        )
+        if at in family_of
+        else finding
+        for at, finding in enumerate(findings)
+    ]

@@ -1,0 +1,61 @@
+"""What an audit says: one figure with its interval, chance level, baseline and verdict, in plain words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Verdict = Literal["ok", "warn", "fail", "cannot_tell", "skipped"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One result of one audit in one scope.
+
+    ``value`` lies in [``low``, ``high``], a 95 % interval over ``clusters`` clusters; any of the three is None where it
+    cannot be computed, and ``why`` then says why. ``chance`` is what an input-independent guess scores, ``baseline``
+    what the best constant answer scores on the same rows. Only ``headline`` findings may say ``fail``. ``rows`` are
+    answer keys of rows that show the finding (a sample, at most 20).
+    """
+
+    audit: str
+    scope: Mapping[str, str]
+    measure: str
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    chance: float | None = None
+    baseline: float | None = None
+    n: int = 0
+    clusters: int = 0
+    headline: bool = False
+    verdict: Verdict = "cannot_tell"
+    flag: str | None = None
+    summary: str = ""
+    question: str = ""
+    why: str = ""
+    advice: str = ""
+    citation: str = ""
+    details: Mapping[str, float | int | str | None] = field(default_factory=dict)
+    rows: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, object]:
+        """Return the fields that the contract of ``aqaudit audit --json`` names, values unrounded."""
+        return {
+            "audit": self.audit,
+            "scope": dict(self.scope),
+            "measure": self.measure,
+            "value": self.value,
+            "low": self.low,
+            "high": self.high,
+            "chance": self.chance,
+            "n": self.n,
+            "clusters": self.clusters,
+            "headline": self.headline,
+            "verdict": self.verdict,
+            "flag": self.flag,
+            "summary": self.summary,
+        }

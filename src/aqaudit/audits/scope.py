@@ -1,0 +1,91 @@
+"""Scopes: the groups of answers that one headline figure is about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+BASE = ("model", "dataset", "task", "kind")
+ASKED = ("view", "strategy", "thinking", "fps_asked", "shots")
+"""Settings that split scopes where they vary in the table; ``fps_asked`` holds both rates and frame counts."""
+
+_NOT_SET = "not set"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What a figure is about (``labels``) and its answers (``rows``)."""
+
+    labels: Mapping[str, str]
+    rows: pl.DataFrame
+
+
+def unperturbed(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the answers given to what was really there: perturbation none, or not stated."""
+    if "perturbation" not in frame.columns:
+        return frame
+    return frame.filter(pl.col("perturbation").cast(pl.String).fill_null("none") == "none")
+
+
+def headline_scopes(frame: pl.DataFrame) -> Iterator[Scope]:
+    """Yield the headline scopes of the unperturbed answers, ordered by their labels.
+
+    A scope is model x dataset x task x kind, and each of view, strategy, thinking, sampling and shots that has more
+    than one value in the table. Resolution and the number of frames sent differ from clip to clip; they split scopes
+    only where one question was sent at several of them under otherwise the same settings.
+    """
+    answers = unperturbed(frame)
+    keys = [*BASE, *(name for name in ASKED if name in answers.columns and answers[name].n_unique() > 1)]
+    labelled = answers.with_columns(_label(name).alias(_key(name)) for name in keys)
+    for name, expression in _sent(answers).items():
+        varies = labelled.group_by(*(_key(k) for k in keys), *_item(answers)).agg(
+            expression.n_unique().alias("several")
+        )
+        if (varies["several"] > 1).any():
+            labelled = labelled.with_columns(expression.cast(pl.String).fill_null(_NOT_SET).alias(_key(name)))
+            keys.append(name)
+    grouped = labelled.partition_by([_key(k) for k in keys], as_dict=True, maintain_order=True)
+    for values in sorted(grouped):
+        labels = dict(zip(keys, (str(value) for value in values), strict=True))
+        yield Scope(labels=labels, rows=grouped[values].select(answers.columns))
+
+
+def narrow(frame: pl.DataFrame, labels: Mapping[str, str]) -> pl.DataFrame:
+    """Return the unperturbed answers of a scope, found again by its labels."""
+    answers = unperturbed(frame)
+    sent = _sent(answers)
+    expressions = (
+        sent[name].cast(pl.String).fill_null(_NOT_SET) if name in sent else _label(name)
+        for name in labels
+        if name in sent or name in answers.columns
+    )
+    wanted = (value for name, value in labels.items() if name in sent or name in answers.columns)
+    return answers.filter(*(found == value for found, value in zip(expressions, wanted, strict=True)))
+
+
+def _key(name: str) -> str:
+    return f"_scope_{name}"
+
+
+def _label(name: str) -> pl.Expr:
+    return pl.col(name).cast(pl.String).fill_null(_NOT_SET)
+
+
+def _item(frame: pl.DataFrame) -> list[str]:
+    return [name for name in ("question_id", "performance_id", "other_id") if name in frame.columns]
+
+
+def _sent(frame: pl.DataFrame) -> dict[str, pl.Expr]:
+    """Return what is known about the media only after sending, by the name it has in a scope."""
+    sent = {}
+    asked = "fps_asked" in frame.columns and frame["fps_asked"].null_count() < frame.height
+    if "frames_sent" in frame.columns and not asked:
+        sent["frames_sent"] = pl.col("frames_sent")
+    if {"width", "height"} <= set(frame.columns):
+        sent["longer_side_px"] = pl.max_horizontal("width", "height")
+    return sent

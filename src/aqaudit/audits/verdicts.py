@@ -1,0 +1,71 @@
+"""From intervals to verdicts: the rules, and the thresholds they read from ``thresholds.toml``."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aqaudit.audits.finding import Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChanceLevels:
+    """What a figure is judged against: what guessing scores, and from where on a judge is useful."""
+
+    chance: float
+    useful: float
+
+
+@cache
+def thresholds() -> Mapping[str, Mapping[str, Mapping[str, float]]]:
+    """Return the thresholds by audit, figure and name."""
+    text = resources.files("aqaudit.audits").joinpath("thresholds.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)
+
+
+def chance_levels(measure: str, chance: float) -> ChanceLevels:
+    """Return the levels of a measure whose guessing level on the rows at hand is ``chance``.
+
+    ``useful`` keeps its relative place between guessing and perfection: 0.60 where guessing scores 0.50 is a fifth of
+    the way, which is 0.40 where guessing scores 0.25.
+    """
+    key = "spearman" if measure.startswith("spearman") else "balanced_accuracy"
+    rule = thresholds()["chance"][key]
+    if chance == rule["chance"]:
+        return ChanceLevels(chance=chance, useful=rule["useful"])
+    left = (1 - rule["useful"]) / (1 - rule["chance"])
+    return ChanceLevels(chance=chance, useful=1 - left * (1 - chance))
+
+
+def against_chance(value: float | None, low: float | None, high: float | None, levels: ChanceLevels) -> Verdict:
+    """Return ok when the interval lies above chance and the value is useful, warn when only the former.
+
+    fail when the interval reaches down to chance and does not reach up to useful; otherwise, or without an interval,
+    cannot_tell.
+    """
+    if value is None or low is None or high is None:
+        return "cannot_tell"
+    if low > levels.chance:
+        return "ok" if value >= levels.useful else "warn"
+    return "fail" if high < levels.useful else "cannot_tell"
+
+
+def with_coverage(verdict: Verdict, coverage: float | None) -> Verdict:
+    """Return the verdict on scores of which only a share could be read: neither ok nor fail stands on too few."""
+    rule = thresholds()["chance"]["spearman"]
+    if coverage is None or coverage < rule["coverage_too_low"]:
+        return "cannot_tell"
+    if coverage < rule["coverage_doubtful"] and verdict in {"ok", "fail"}:
+        return "warn"
+    return verdict
+
+
+def capped(verdict: Verdict) -> Verdict:
+    """Return the verdict of a finding that is not a headline, which never fails."""
+    return "warn" if verdict == "fail" else verdict

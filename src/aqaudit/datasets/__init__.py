@@ -1,0 +1,151 @@
+"""Data sets: readers by name, and what a root holds compared with what was published.
+
+Built-in readers are modules of this package, loaded when they are used. A plug-in offers a
+:class:`~aqaudit.datasets.reader.Reader` under the entry point group ``aqaudit.datasets``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
+
+from aqaudit.datasets.reader import Count, Reader, Report
+from aqaudit.records import BadInput, nearest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from aqaudit.records import Dataset, Kind
+
+__all__ = ["READERS", "Count", "Known", "Reader", "Report", "check", "known", "read"]
+
+GROUP = "aqaudit.datasets"
+_BUILT_IN = ("folder", "mtl_aqa")
+
+
+class _Readers(Mapping[str, Reader]):
+    """Readers by name; a name is looked up without loading the others."""
+
+    @cached_property
+    def _plug_ins(self) -> dict[str, EntryPoint]:
+        return {point.name: point for point in entry_points(group=GROUP) if point.name not in _BUILT_IN}
+
+    def __getitem__(self, name: str) -> Reader:
+        if name in _BUILT_IN:
+            reader = import_module(f"{__name__}.{name}").READER
+        else:
+            reader = self._plug_in(self._plug_ins[name])
+        if not isinstance(reader, Reader):
+            raise BadInput(f"data set plug-in {name!r} offers a {type(reader).__name__}; allowed: a {GROUP} Reader")
+        return reader
+
+    @staticmethod
+    def _plug_in(point: EntryPoint) -> object:
+        try:
+            return point.load()
+        except Exception as error:
+            said = " ".join(str(error).split())
+            raise BadInput(
+                f"data set plug-in {point.name!r} ({point.value}) does not load: {type(error).__name__}: {said}"
+            ) from error
+
+    def __iter__(self) -> Iterator[str]:
+        yield from _BUILT_IN
+        yield from sorted(self._plug_ins)
+
+    def __len__(self) -> int:
+        return len(_BUILT_IN) + len(self._plug_ins)
+
+
+READERS: Mapping[str, Reader] = _Readers()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """A row of the list of known data sets; ``failed`` says why a plug-in does not load."""
+
+    name: str
+    what: str = ""
+    licence: str = ""
+    kinds: tuple[Kind, ...] = ()
+    performances: int | None = None
+    failed: str = ""
+
+    def __str__(self) -> str:
+        """Return two lines of text."""
+        if self.failed:
+            return f"{self.name}: {self.failed}"
+        size = "" if self.performances is None else f"{self.performances:,} performances; "
+        return f"{self.name}: {self.what}\n    {size}{', '.join(self.kinds)}; licence: {self.licence}"
+
+
+def read(reader: str, root: Path, *, split: str | None = None, **options: object) -> Dataset:
+    """Read a data set.
+
+    Parameters
+    ----------
+    reader
+        Name in :data:`READERS`.
+    root
+        Folder with the data.
+    split
+        Keep the performances of this split only.
+    **options
+        What the reader names in ``Reader.options``.
+
+    Raises
+    ------
+    BadInput
+        For an unknown reader or option, a root that is no folder, an empty split, and everything in the data that
+        cannot be used.
+    """
+    found = _reader(reader, root)
+    for option in options:
+        if option not in found.options:
+            raise BadInput(f"reader {reader!r} has no option {option!r}{nearest(option, found.options)}")
+    return found.read(root, split=split, **options)
+
+
+def check(reader: str, root: Path) -> Report:
+    """Say what a root holds, against the published counts, with every problem found.
+
+    Raises
+    ------
+    BadInput
+        For an unknown reader and a root that is no folder or holds nothing of this data set.
+    """
+    return _reader(reader, root).check(root)
+
+
+def known() -> list[Known]:
+    """Return the data sets that can be read, built-in ones first; a plug-in that does not load says why."""
+    rows = []
+    for name in READERS:
+        try:
+            reader = READERS[name]
+        except BadInput as error:
+            rows.append(Known(name=name, failed=str(error)))
+        else:
+            rows.append(
+                Known(
+                    name=name,
+                    what=reader.what,
+                    licence=reader.licence,
+                    kinds=reader.kinds,
+                    performances=reader.performances,
+                )
+            )
+    return rows
+
+
+def _reader(name: str, root: Path) -> Reader:
+    if name not in set(READERS):
+        raise BadInput(f"no data set reader is called {name!r}{nearest(name, READERS)}")
+    if not root.is_dir():
+        is_file = " (it is a file)" if root.exists() else ""
+        raise BadInput(f"root of data set {name!r}: {root} is not a folder{is_file}")
+    return READERS[name]

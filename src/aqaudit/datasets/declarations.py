@@ -1,0 +1,197 @@
+"""``dataset.toml``: what a folder data set is called and what may be asked about its clips."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aqaudit.records import BadInput, ChoiceQuestion, Criterion, ErrorStatement, Scale, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+FILE = "dataset.toml"
+#: Above any time, pixel or score; also refuses infinity and whole numbers that no float holds.
+LARGEST = 1e15
+
+_KEYS = ("name", "licence", "citation", "allow_upload", "criterion", "error", "choice", "scale")
+_ENTRY_KEYS: Mapping[str, tuple[str, ...]] = {
+    "criterion": ("id", "action", "positive", "negative"),
+    "error": ("id", "action", "statement"),
+    "choice": ("id", "action", "question", "options"),
+    "scale": ("id", "min", "max", "step", "unit"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declarations:
+    """What ``dataset.toml`` says. A criterion, error or choice is known by its action and its id together."""
+
+    name: str
+    licence: str = ""
+    citation: str = ""
+    allow_upload: bool = False
+    criteria: tuple[Criterion, ...] = ()
+    errors: tuple[ErrorStatement, ...] = ()
+    choices: tuple[ChoiceQuestion, ...] = ()
+    scales: tuple[Scale, ...] = ()
+
+
+def read_text(path: Path) -> str:
+    """Return a file's text, which is UTF-8 with or without a byte order mark.
+
+    Raises
+    ------
+    BadInput
+        Where the file is missing, unreadable, or not UTF-8 (the message names the line).
+    """
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        raise BadInput(f"{path} is missing; `aqaudit init {path.parent}` writes one from a folder of clips") from None
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}") from None
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise BadInput(f"{path}, line {line}: byte 0x{raw[error.start]:02x} is not UTF-8; save it as UTF-8") from None
+
+
+def read_declarations(path: Path) -> Declarations:
+    """Read a ``dataset.toml``.
+
+    Raises
+    ------
+    BadInput
+        For anything that is not as described in the contract of a folder data set, one line.
+    """
+    try:
+        table = tomllib.loads(read_text(path))
+    except ValueError as error:  # TOMLDecodeError, and numbers of thousands of digits
+        raise BadInput(f"{path}: not TOML: {error}") from None
+    try:
+        _known_keys(table, _KEYS)
+        allow_upload = table.get("allow_upload", False)
+        if not isinstance(allow_upload, bool):
+            raise BadInput(f"allow_upload is {allow_upload!r}; allowed: true or false")  # noqa: TRY301
+        return Declarations(
+            name=_text(table, "name"),
+            licence=_text(table, "licence", default=""),
+            citation=_text(table, "citation", default=""),
+            allow_upload=allow_upload,
+            criteria=tuple(_criterion(entry, where) for entry, where in _entries(table, "criterion")),
+            errors=tuple(_error(entry, where) for entry, where in _entries(table, "error")),
+            choices=tuple(_choice(entry, where) for entry, where in _entries(table, "choice")),
+            scales=tuple(_scale(entry, where) for entry, where in _entries(table, "scale")),
+        )
+    except BadInput as wrong:
+        raise BadInput(f"{path}: {wrong}") from None
+
+
+def _entries(table: Mapping[str, object], kind: str) -> list[tuple[Mapping[str, object], str]]:
+    """Return the entries ``[[kind]]`` with what each is called in messages."""
+    entries = table.get(kind, [])
+    if not isinstance(entries, list):
+        raise BadInput(f"{kind} is {entries!r}; write each as its own [[{kind}]] entry")
+    named: list[tuple[Mapping[str, object], str]] = []
+    places: dict[tuple[object, object], int] = {}
+    for number, entry in enumerate(entries, 1):
+        where = f"[[{kind}]] number {number}"
+        if not isinstance(entry, dict):
+            raise BadInput(f"{where} is {entry!r}; allowed: an entry with {', '.join(_ENTRY_KEYS[kind])}")
+        _known_keys(entry, _ENTRY_KEYS[kind], where)
+        identifier = _text(entry, "id", where)
+        where = f"[[{kind}]] {identifier!r}"
+        action = None if kind == "scale" else _text(entry, "action", where)
+        first = places.setdefault((action, identifier), number)
+        if first != number:
+            of = "" if action is None else f" for action {action!r}"
+            raise BadInput(f"{where} is declared twice{of} (entries {first} and {number}); give each its own id")
+        named.append((entry, where))
+    return named
+
+
+def _criterion(entry: Mapping[str, object], where: str) -> Criterion:
+    criterion = Criterion(
+        id=_text(entry, "id", where),
+        action=_text(entry, "action", where),
+        positive=_text(entry, "positive", where),
+        negative=_text(entry, "negative", where),
+    )
+    if criterion.positive.casefold() == criterion.negative.casefold():
+        raise BadInput(f"{where}: positive and negative are the same text; negative must be its exact complement")
+    return criterion
+
+
+def _error(entry: Mapping[str, object], where: str) -> ErrorStatement:
+    return ErrorStatement(
+        id=_text(entry, "id", where),
+        action=_text(entry, "action", where),
+        statement=_text(entry, "statement", where),
+    )
+
+
+def _choice(entry: Mapping[str, object], where: str) -> ChoiceQuestion:
+    options = entry.get("options")
+    if not isinstance(options, list) or len(options) < 2:
+        raise BadInput(f"{where}: options is {options!r}; allowed: a list of two or more texts")
+    for option in options:
+        if not isinstance(option, str) or not option.strip():
+            raise BadInput(f"{where}: options has {option!r}; allowed: texts that are not empty")
+    if len({option.strip().casefold() for option in options}) < len(options):
+        raise BadInput(f"{where}: options has the same text twice: {options!r}")
+    return ChoiceQuestion(
+        id=_text(entry, "id", where),
+        action=_text(entry, "action", where),
+        question=_text(entry, "question", where),
+        options=tuple(options),
+    )
+
+
+def _scale(entry: Mapping[str, object], where: str) -> Scale:
+    low, high = number_of(entry, "min", where), number_of(entry, "max", where)
+    step = number_of(entry, "step", where, required=False)
+    if low is None or high is None or low >= high:
+        raise BadInput(f"{where}: min is {low} and max is {high}; min must be below max")
+    if step is not None and not 0 < step <= high - low:
+        raise BadInput(f"{where}: step is {step:g}; allowed: above 0, at most {high - low:g} (max - min)")
+    return Scale(
+        id=_text(entry, "id", where), min=low, max=high, step=step, unit=_text(entry, "unit", where, default="")
+    )
+
+
+def number_of(entry: Mapping[str, object], key: str, where: str, *, required: bool = True) -> float | None:
+    """Return a finite number as float; None where it is absent and not required.
+
+    Raises
+    ------
+    BadInput
+        Where it is missing though required, or is no finite number.
+    """
+    value = entry.get(key)
+    if value is None and not required:
+        return None
+    if value is None:
+        raise BadInput(f"{where}: {key} is missing; allowed: a number")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < LARGEST:
+        raise BadInput(f"{where}: {key} is {value!r}; allowed: a number")
+    return float(value)
+
+
+def _text(entry: Mapping[str, object], key: str, where: str = "", *, default: str | None = None) -> str:
+    value = entry.get(key, default)
+    label = f"{where}: {key}" if where else key
+    if value is None:
+        raise BadInput(f"{label} is missing; allowed: a text")
+    if not isinstance(value, str) or not (value.strip() or value == default):
+        raise BadInput(f"{label} is {value!r}; allowed: a text that is not empty")
+    return value
+
+
+def _known_keys(table: Mapping[str, object], known: Sequence[str], where: str = "") -> None:
+    for key in table:
+        if key not in known:
+            raise BadInput(f"{where + ': ' if where else ''}unknown key {key!r}{nearest(key, known)}")

@@ -1,0 +1,270 @@
+"""``aqaudit init``: from a folder of clips, with or without a table of labels, to a data set and a study."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aqaudit.datasets.clips import MEDIA_SUFFIXES
+from aqaudit.datasets.declarations import FILE as DECLARATIONS_FILE
+from aqaudit.datasets.folder import CLIPS_FILE
+from aqaudit.datasets.init_texts import dataset_toml, study_toml
+from aqaudit.datasets.labels import NUMERIC_FACTS, LabelTable, read_labels
+from aqaudit.media.source import SourceCache
+from aqaudit.records import BadInput, Performance, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+STUDY_FILE = "study.toml"
+#: Without an own rate, numbered frames are taken to be this many a second; the texts written say so.
+FRAME_RATE = 25.0
+
+_DEEPEST = 6
+_MOST_FILES = 200_000
+_SKIPPED = frozenset({"poses", "out", "__pycache__", "__macosx"})
+_FRAME = re.compile(r"(?:frame|img|image)?[_-]?\d+\.(?:jpg|jpeg|png)", re.IGNORECASE)
+_PICTURES = (".jpg", ".jpeg", ".png")
+#: Words in a folder's name that make it no name of an exercise: it is generic, or tells the label.
+_NO_ACTION = frozenset(
+    {"clips", "videos", "video", "images", "frames", "media", "data", "train", "test", "val", "class", "label",
+     "score", "correct", "incorrect", "right", "wrong", "good", "bad", "error", "errors", "fault", "faults",
+     "faulty", "pass", "fail", "passed", "failed", "true", "false", "positive", "negative", "pos", "neg", "inc",
+     "ok", "proper", "improper"}
+)  # fmt: skip
+#: A folder of fewer numbered pictures is taken for single pictures.
+_FEWEST_FRAMES = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clip:
+    """A clip that was found: its path from the folder, with forward slashes, and whether it is a folder of frames."""
+
+    media: str
+    is_frames: bool
+
+
+def initialise(folder: Path, labels_csv: Path | None = None) -> list[Path]:
+    """Write ``dataset.toml``, ``clips.jsonl`` and ``study.toml`` for the clips below a folder.
+
+    Parameters
+    ----------
+    folder
+        Clips (mp4, mov, webm), pictures (jpg, png) and folders of numbered frames, at any depth up to six.
+    labels_csv
+        Table of labels, a row for each clip; see :func:`aqaudit.datasets.labels.read_labels`. Clips that it does not
+        name are left out.
+
+    Returns
+    -------
+    list of Path
+        The three files.
+
+    Raises
+    ------
+    BadInput
+        Where one of the files is there already, no clip is found, a clip cannot be opened, or the table does not
+        fit the clips. Nothing is written then.
+    """
+    if not folder.is_dir():
+        raise BadInput(f"{folder} is not a folder of clips{' (it is a file)' if folder.exists() else ''}")
+    targets = [folder / name for name in (DECLARATIONS_FILE, CLIPS_FILE, STUDY_FILE)]
+    for target in targets:
+        if target.exists():
+            raise BadInput(f"{target} is there already; edit it, or move it away to start anew")
+    clips = list(_clips_below(folder))
+    if not clips:
+        raise BadInput(f"{folder} holds no clips; looked below it for {', '.join(MEDIA_SUFFIXES)} and numbered frames")
+    table = None if labels_csv is None else read_labels(labels_csv)
+    lines = [_bare_line(clip) for clip in clips] if table is None else _labelled_lines(clips, table, folder)
+    _name_lines(lines)
+    used = {str(line["media"]) for line in lines}
+    _refuse_unreadable(folder, [clip for clip in clips if clip.media in used])
+    left_out = [clip.media for clip in clips if clip.media not in used]
+    name = re.sub(r"[^a-z0-9._-]+", "-", folder.resolve().name.lower()).strip("-._")[:60] or "my-data"
+    texts = [
+        dataset_toml(name, lines, table, left_out, has_frames=any("fps" in line for line in lines)),
+        "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines),
+        study_toml(name, lines),
+    ]
+    _write_all(targets, texts)
+    return targets
+
+
+def _clips_below(folder: Path) -> Iterator[Clip]:
+    """Find clips, in the order of their paths."""
+    seen = 0
+    for at, folders, files in os.walk(folder):
+        here = Path(at)
+        relative = here.relative_to(folder)
+        seen += len(files)
+        if seen > _MOST_FILES:
+            raise BadInput(f"{folder} holds more than {_MOST_FILES:,} files; run it on the folder of the clips")
+        deep = len(relative.parts) >= _DEEPEST
+        folders[:] = sorted(one for one in folders if not (deep or one.startswith(".") or one.lower() in _SKIPPED))
+        media = sorted(name for name in files if name.lower().endswith(MEDIA_SUFFIXES) and not name.startswith("."))
+        for name in (*relative.parts, *media):
+            if not name.isprintable():
+                raise BadInput(f"{here / ascii(name)}: the name is not readable text; rename it")
+        numbered = [name for name in media if _FRAME.fullmatch(name)]
+        if here != folder and len(numbered) >= _FEWEST_FRAMES and len(numbered) == len(media):
+            yield Clip(media=relative.as_posix(), is_frames=True)
+        else:
+            yield from (Clip(media=(relative / name).as_posix(), is_frames=False) for name in media)
+
+
+def _bare_line(clip: Clip) -> dict[str, object]:
+    # a clip's folder is often its exercise; but an action is shown to the model, so it must not tell the label
+    action = re.sub(r"[\W_]+", " ", Path(clip.media).parent.name).strip()
+    if not action or not _NO_ACTION.isdisjoint(action.lower().split()):
+        action = "exercise"
+    line: dict[str, object] = {"media": clip.media, "action": action}
+    if clip.is_frames:
+        line["fps"] = FRAME_RATE
+    return line
+
+
+def _labelled_lines(clips: Sequence[Clip], table: LabelTable, folder: Path) -> list[dict[str, object]]:
+    find = _finder(clips, folder)
+    lines = []
+    used: dict[tuple[object, ...], int] = {}
+    for row, (number, text) in enumerate(zip(table.lines, table.clips, strict=True)):
+        where = f"{table.path}, row {number}"
+        clip = find(text, where)
+        line = _bare_line(clip)
+        for key in table.facts:
+            value = table.fact(key, row)
+            if value:
+                line[key] = _number(value, key, where) if key in NUMERIC_FACTS else value
+        if not clip.is_frames:
+            line.pop("fps", None)
+        first = used.setdefault((clip.media, line.get("start_s"), line.get("end_s")), number)
+        if first != number:
+            raise BadInput(f"{where}: {text!r} is in row {first} too; give each row its own clip, or start_s and end_s")
+        line.update(_labels(table, row))
+        lines.append(line)
+    return lines
+
+
+def _labels(table: LabelTable, row: int) -> dict[str, dict[str, object]]:
+    """Return what a row says, by the key of ``clips.jsonl``."""
+    keys = {"criterion": "criteria", "error": "errors", "score": "scores", "choice": "choices", "tag": "tags"}
+    labels: dict[str, dict[str, object]] = {}
+    for column in table.columns:
+        value = column.values[row]
+        if value is None:
+            continue
+        # present without times is true, absent is an empty list
+        said: object = ([] if value is False else True) if column.meaning == "error" else value
+        labels.setdefault(keys[column.meaning], {})[column.name] = said
+    return labels
+
+
+class _finder:  # noqa: N801 - used as a function
+    """Find the clip that a cell names: by its path, then its path without suffix, its name, its stem."""
+
+    def __init__(self, clips: Iterable[Clip], folder: Path) -> None:
+        self._folder = folder
+        self._forms: list[dict[str, list[Clip]]] = [{}, {}, {}, {}]
+        for clip in clips:
+            path = Path(clip.media)
+            stem = path if clip.is_frames else path.with_suffix("")
+            for form, text in zip(self._forms, (path.as_posix(), stem.as_posix(), path.name, stem.name), strict=True):
+                form.setdefault(text, []).append(clip)
+
+    def __call__(self, text: str, where: str) -> Clip:
+        wanted = text.replace("\\", "/").removeprefix("./").rstrip("/")
+        if Path(wanted).is_absolute():
+            wanted = os.path.relpath(wanted, self._folder.absolute())
+        for form in self._forms:
+            found = form.get(wanted, [])
+            if len(found) == 1:
+                return found[0]
+            if found:
+                raise BadInput(
+                    f"{where}: {text!r} may be {found[0].media!r} or {found[1].media!r}; write the path from the folder"
+                )
+        close = nearest(wanted, self._forms[2]) if len(self._forms[2]) < 5000 else ""
+        close = close if "did you mean" in close else ""
+        raise BadInput(f"{where}: {text!r} is no clip below {self._folder}{close}")
+
+
+def _number(value: str, key: str, where: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < 1e9 or (key == "fps" and number == 0):
+        allowed = "frames per second" if key == "fps" else "seconds"
+        raise BadInput(f"{where}: {key} is {value!r}; allowed: a number, in {allowed}")
+    return number
+
+
+def _name_lines(lines: list[dict[str, object]]) -> None:
+    """Give every line an id, in front: the file's name, longer or numbered where that is taken."""
+    stems: dict[str, int] = {}
+    for line in lines:
+        media = Path(str(line["media"]))
+        stem = str(line.get("id", "") or (media.name if "fps" in line else media.stem))
+        stem = re.sub(r"[/\\]+", "-", stem).lstrip(".") or "clip"
+        stem = "".join(letter if letter.isprintable() else "-" for letter in stem)
+        if "id" in line and stem in stems:
+            raise BadInput(f"id {stem!r} is in two rows of the table; every row needs its own id")
+        stems[stem] = stems.get(stem, 0) + 1
+        line["id"] = stem
+    taken = set(stems)
+    counted: dict[str, int] = {}
+    for line in lines:
+        stem = str(line.pop("id"))
+        name = stem
+        if stems[stem] > 1:
+            while name in taken:
+                counted[stem] = counted.get(stem, 0) + 1
+                name = f"{stem}-{counted[stem]}"
+            taken.add(name)
+        rest = dict(line)
+        line.clear()
+        line.update({"id": name, **rest})
+
+
+def _refuse_unreadable(folder: Path, clips: Sequence[Clip]) -> None:
+    """Open every clip as a run would; raise at the first that cannot be opened."""
+    with SourceCache() as sources:
+        for clip in clips:
+            sources.describe(
+                Performance(
+                    id=clip.media,
+                    media=folder / clip.media,
+                    action="",
+                    performer="",
+                    video="",
+                    fps=FRAME_RATE if clip.is_frames else None,
+                )
+            )
+
+
+def _write_all(targets: Sequence[Path], texts: Sequence[str]) -> None:
+    """Write all files or none, and never over one that is there."""
+    drafts = [target.with_name(f".{target.name}.{os.getpid()}.part") for target in targets]
+    made: list[Path] = []
+    try:
+        for draft, text in zip(drafts, texts, strict=True):
+            draft.write_text(text, encoding="utf-8")
+        for draft, target in zip(drafts, targets, strict=True):
+            if target.exists():
+                raise BadInput(f"{target} has appeared meanwhile; nothing was written")  # noqa: TRY301
+            draft.replace(target)
+            made.append(target)
+    except BaseException as error:
+        for path in made:
+            path.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise BadInput(f"{targets[0].parent} cannot be written to: {error.strerror}") from None
+        raise
+    finally:
+        for draft in drafts:
+            draft.unlink(missing_ok=True)

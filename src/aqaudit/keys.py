@@ -1,0 +1,104 @@
+"""Keys: what makes two requests the same, as text, and its hash. Computable without decoding any video."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from aqaudit.records import MediaSpec, Slot
+
+if TYPE_CHECKING:
+    from aqaudit.models.catalog import ModelEntry
+    from aqaudit.records import Cell, Chain, Performance
+
+#: Raised when the way a request is put on the wire changes what a model receives: old answers are then asked again.
+REQUEST_FORMAT = "aqaudit-request-1"
+
+
+@lru_cache(maxsize=4096)
+def media_spec(cell: Cell, entry: ModelEntry, *, image: bool) -> MediaSpec:
+    """Return how a performance is shown in a cell, given what the model takes. A rate means nothing for a picture."""
+    if cell.perturbation == "text_only":
+        return MediaSpec(perturbation="text_only", form="none")
+    if image:
+        return MediaSpec(view=cell.view, perturbation=cell.perturbation, max_side=entry.max_side)
+    # A clip sent whole keeps its own rate unless one is asked for; frames and providers that sample need a number.
+    default = entry.default_fps if entry.media_form == "frames" or entry.native_sampling else None
+    return MediaSpec(
+        view=cell.view,
+        perturbation=cell.perturbation,
+        form=entry.media_form,
+        fps=None if cell.frames is not None else cell.fps or default,
+        frames=cell.frames,
+        max_frames=entry.max_frames,
+        max_side=entry.max_side,
+        native_sampling=entry.native_sampling,
+    )
+
+
+def answer_key(start: str, end: str) -> str:
+    """Return the SHA-256 (hex) of :data:`REQUEST_FORMAT` and the digests of a request's five key fields.
+
+    ``start`` (see :func:`key_start`) covers the media, ``end`` (see :func:`key_end`) what is asked and of whom.
+    """
+    return hashlib.sha256(f"{REQUEST_FORMAT}\n{start}\n{end}".encode()).hexdigest()
+
+
+def key_start(sources: str, show: str) -> str:
+    """Return the part of a key that depends on the media: content hashes, and how they are shown."""
+    return f"{digest(sources)}\n{digest(show)}"
+
+
+def key_end(prompt: str, settings: str, draw: str) -> str:
+    """Return the part of a key that depends on the full prompt text, the model's settings, repeat and seed."""
+    return f"{digest(prompt)}\n{digest(settings)}\n{digest(draw)}"
+
+
+def digest(text: str) -> str:
+    """Return the SHA-256 (hex) of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def prompt_text(chain: Chain) -> str:
+    """Return the full text of a chain in sending order, with its slots in braces."""
+    return "\n\n".join(
+        f"[{step.name}]\n\n" + "\n\n".join(_slot(p) if isinstance(p, Slot) else p for p in step.parts)
+        for step in chain.steps
+    )
+
+
+def _slot(slot: Slot) -> str:
+    return "{" + slot.name + (f" {slot.step}" if slot.step is not None else "") + "}"
+
+
+def show_fields(performance: Performance, spec: MediaSpec) -> str:
+    """Return, as JSON, everything but the source that decides which bytes a performance is shown as."""
+    return spec_json(spec) + window_json(performance)
+
+
+def window_json(performance: Performance) -> str:
+    """Return the part of a source that a performance is, and what is masked in it; empty for a whole source."""
+    window = {
+        "start_s": performance.start_s,
+        "end_s": performance.end_s,
+        "first_frame": performance.first_frame,
+        "last_frame": performance.last_frame,
+        "source_fps": performance.fps,
+        "masks": [asdict(mask) for mask in performance.masks] or None,
+    }
+    window = {key: value for key, value in window.items() if value is not None}
+    return " " + canonical_json(window) if window else ""
+
+
+@lru_cache(maxsize=4096)
+def spec_json(spec: MediaSpec) -> str:
+    """Return a way of showing as JSON."""
+    return canonical_json(asdict(spec))
+
+
+def canonical_json(value: object) -> str:
+    """Return JSON that is the same for equal values."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

@@ -1,0 +1,190 @@
+"""Intervals over clusters: delete-one jackknife, multinomial bootstrap, Clopper-Pearson, and when to give none.
+
+Most measures are functions of sums over rows, so that leaving a cluster out or drawing it twice is arithmetic on a
+matrix of per-cluster sums (clusters x sums) and never a loop over rows. A *statistic* takes sums of shape (..., sums)
+and returns values of shape (...).
+
+The jackknife with t(G - 1) is the cluster-robust interval that keeps its level at few clusters, where the percentile
+bootstrap is too narrow (Efron 1982; MacKinnon, Nielsen & Webb 2023); ``benchmarks/interval_coverage.py`` measures it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import sparse, stats
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Statistic = Callable[[Floats], Floats]
+
+LEVEL = 0.95
+MIN_CLUSTERS = 8
+MIN_CLUSTERS_PER_CLASS = 5
+MAX_CLUSTER_SHARE = 0.25
+BOOTSTRAP_DRAWS = 10_000
+
+# Below this a standard error is rounding noise: every cluster says the same.
+_ZERO = 1e-12
+# Clusters handled at a time, which bounds the memory of sums that are mostly zero.
+_BLOCK = 2048
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """A confidence interval; ``se`` is its standard error, on the Fisher z scale where ``fisher`` says so."""
+
+    low: float
+    high: float
+    se: float
+    fisher: bool = False
+
+
+def cluster_sums(
+    cluster: NDArray[np.int64], column: NDArray[np.int64], weight: Floats, shape: tuple[int, int]
+) -> object:
+    """Return the sparse matrix (clusters x sums) that adds ``weight[i]`` at row ``cluster[i]``, ``column[i]``."""
+    return sparse.csr_array((weight, (cluster, column)), shape=shape)
+
+
+def delete_one(sums: object, statistic: Statistic) -> tuple[float, Floats]:
+    """Return the statistic on all clusters and on all but each one.
+
+    Parameters
+    ----------
+    sums : scipy.sparse.csr_array or numpy.ndarray, shape (clusters, sums)
+    statistic : callable
+        Vectorised over leading axes; may return NaN where it is undefined.
+
+    Returns
+    -------
+    value : float
+    replicates : numpy.ndarray, shape (clusters,)
+    """
+    matrix = sparse.csr_array(sums)
+    total = np.asarray(matrix.sum(axis=0), dtype=np.float64).ravel()
+    replicates = np.empty(matrix.shape[0])
+    for start in range(0, matrix.shape[0], _BLOCK):
+        block = matrix[start : start + _BLOCK].toarray()
+        replicates[start : start + _BLOCK] = statistic(total - block)
+    return float(statistic(total[np.newaxis])[0]), replicates
+
+
+def cluster_bootstrap(sums: object, statistic: Statistic, *, seed: int, draws: int = BOOTSTRAP_DRAWS) -> Floats:
+    """Return ``draws`` values of the statistic on clusters drawn with replacement (multinomial counts x sums).
+
+    Parameters
+    ----------
+    sums : scipy.sparse.csr_array or numpy.ndarray, shape (clusters, sums)
+    seed : int
+        The same seed gives the same values.
+
+    Returns
+    -------
+    numpy.ndarray, shape (draws,)
+    """
+    matrix = sparse.csr_array(sums)
+    clusters = matrix.shape[0]
+    rng = np.random.default_rng(seed)
+    block = max(1, 4_000_000 // max(clusters, 1))
+    values = []
+    for start in range(0, draws, block):
+        counts = rng.multinomial(clusters, np.full(clusters, 1 / clusters), size=min(block, draws - start))
+        values.append(statistic(np.asarray((matrix.T @ counts.T).T, dtype=np.float64)))
+    return np.concatenate(values)
+
+
+def clopper_pearson(successes: float, trials: int, level: float = LEVEL) -> tuple[float, float]:
+    """Return the Clopper-Pearson interval (Biometrika 1934); ``successes`` may be a fraction of the trials."""
+    tail = (1 - level) / 2
+    low = float(stats.beta.ppf(tail, successes, trials - successes + 1)) if successes > 0 else 0.0
+    high = float(stats.beta.ppf(1 - tail, successes + 1, trials - successes)) if successes < trials else 1.0
+    return low, high
+
+
+def flip_rate_bound(clusters: int, level: float = LEVEL) -> float:
+    """Return how large a paired difference may be though no cluster shows one: the bound on none of G flipping."""
+    return clopper_pearson(0, clusters, level)[1]
+
+
+def jackknife_interval(
+    value: float,
+    replicates: Floats,
+    *,
+    bounds: tuple[float, float],
+    fisher: bool = False,
+    degenerate: tuple[float, float] | None = None,
+    level: float = LEVEL,
+) -> Interval | None:
+    """Return the delete-one-cluster jackknife interval with t(G - 1), clipped to ``bounds``.
+
+    Parameters
+    ----------
+    value : float
+        The statistic on all clusters.
+    replicates : numpy.ndarray, shape (clusters,)
+        The statistic without each cluster.
+    bounds : (float, float)
+        The range of the measure.
+    fisher : bool
+        Work on the Fisher z scale, for correlations; where one of them is -1 or 1, on the plain scale.
+    degenerate : (float, float), optional
+        The interval to give when the replicates do not vary (Clopper-Pearson with G trials).
+
+    Returns
+    -------
+    Interval or None
+        None with fewer than two clusters, an undefined replicate, or no variance and no ``degenerate``.
+    """
+    clusters = replicates.size
+    if clusters < 2 or not np.isfinite(value) or not np.isfinite(replicates).all():
+        return None
+    fisher = fisher and max(abs(value), float(np.abs(replicates).max())) < 1 - 1e-9
+    centre, spread = (np.arctanh(value), np.arctanh(replicates)) if fisher else (value, replicates)
+    se = float(np.sqrt((clusters - 1) / clusters * np.sum((spread - spread.mean()) ** 2)))
+    if se <= _ZERO:
+        return None if degenerate is None else Interval(low=degenerate[0], high=degenerate[1], se=0.0)
+    reach = float(stats.t.ppf((1 + level) / 2, clusters - 1)) * se
+    low, high = centre - reach, centre + reach
+    if fisher:
+        low, high = np.tanh(low), np.tanh(high)
+    return Interval(low=max(float(low), bounds[0]), high=min(float(high), bounds[1]), se=se, fisher=fisher)
+
+
+def too_small(rows_per_cluster: Mapping[str, int], clusters_per_class: Mapping[str, int] | None = None) -> str | None:
+    """Return why a sample allows no interval and no verdict, or None if it does.
+
+    Parameters
+    ----------
+    rows_per_cluster : mapping
+        Rows of each performer.
+    clusters_per_class : mapping, optional
+        How many performers hold each class of the truth.
+
+    Returns
+    -------
+    str or None
+        A clause such as ``only 3 performers; at least 8 are needed for an interval``.
+    """
+    clusters = len(rows_per_cluster)
+    if clusters < MIN_CLUSTERS:
+        who = "performer" if clusters == 1 else "performers"
+        return f"only {clusters} {who}; at least {MIN_CLUSTERS} are needed for an interval"
+    if clusters_per_class:
+        label, held = min(clusters_per_class.items(), key=lambda item: (item[1], item[0]))
+        if held < MIN_CLUSTERS_PER_CLASS:
+            who = "performer has" if held == 1 else "performers have"
+            return (
+                f"only {held} {who} executions whose truth is '{label}'; at least {MIN_CLUSTERS_PER_CLASS} are needed"
+            )
+    name, most = max(rows_per_cluster.items(), key=lambda item: (item[1], item[0]))
+    share = most / sum(rows_per_cluster.values())
+    if share > MAX_CLUSTER_SHARE:
+        return f"performer '{name}' gives {share:.1%} of the answers; at most {MAX_CLUSTER_SHARE:.0%} may come from one"
+    return None

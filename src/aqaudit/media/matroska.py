@@ -1,0 +1,103 @@
+"""Matroska and WebM: whether a file is whole.
+
+These files have no list of their frames, and readers step over damage without a word. So the frames are counted here,
+by walking from element to element without reading what is in them (EBML: RFC 8794; Matroska: RFC 9559).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_SEGMENT, _CLUSTER, _GROUP = 0x18538067, 0x1F43B675, 0xA0
+_BLOCKS = frozenset({0xA3, 0xA1})
+_HEADER = frozenset({0x1A45DFA3, 0xEC, 0xBF})
+# Information, seek head, tracks, cues, chapters, attachments and tags of a segment; its padding and check sums.
+_OF_SEGMENT = frozenset({0x1549A966, 0x114D9B74, 0x1654AE6B, 0x1C53BB6B, 0x1043A770, 0x1941A469, 0x1254C367})
+_OF_CLUSTER = frozenset({0xE7, 0xA7, 0xAB, 0x5854, 0xAF, 0xEC, 0xBF})
+_OF_GROUP = frozenset({0x9B, 0xFB, 0xFD, 0xA2, 0xA4, 0x75A1, 0x75A2, 0xFA, 0x8E, 0xCB, 0xCC, 0xC8})
+_KNOWN = _OF_SEGMENT | _OF_CLUSTER | _OF_GROUP | _BLOCKS
+
+
+def damage(path: Path, frames: int) -> tuple[int, str] | None:
+    """Compare what the file holds with what was read of it.
+
+    Parameters
+    ----------
+    path
+        A Matroska or WebM file.
+    frames
+        The number of frames that were read of the video track.
+
+    Returns
+    -------
+    tuple or None
+        None for a whole file. Otherwise the byte up to which it can be trusted, and what is wrong as in "it holds ...".
+    """
+    size = path.stat().st_size
+    found: Counter[int] = Counter()
+    with path.open("rb") as file:
+        at = _segment(file)
+        while at is not None and at < size:
+            element = _element(file, at)
+            if element is None or (element[0] not in _KNOWN and element[0] not in {_CLUSTER, _GROUP}):
+                return at, f"damage at byte {at} of {size}"
+            name, data, length = element
+            if name in {_CLUSTER, _GROUP}:
+                at = data  # look at what is inside
+                continue
+            if length is None:
+                return at, f"damage at byte {at} of {size}"
+            if data + length > size:
+                return at, f"{size} of at least {data + length} bytes"
+            if name in _BLOCKS:
+                file.seek(data)
+                found[_number(file.read(8))[0] or 0] += 1
+            at = data + length
+    if found and frames not in found.values():
+        return 0, f"{frames} frames that can be read, of {max(found.values())}"
+    return None
+
+
+def _segment(file: BinaryIO) -> int | None:
+    """Return where the contents of the segment begin; None where that cannot be told."""
+    at = 0
+    for _ in range(8):
+        element = _element(file, at)
+        if element is None:
+            return None
+        name, data, length = element
+        if name == _SEGMENT:
+            return data
+        if name not in _HEADER or length is None:
+            return None
+        at = data + length
+    return None
+
+
+def _element(file: BinaryIO, at: int) -> tuple[int, int, int | None] | None:
+    """Read an element's name, where its data begin, and their length (None: not known when it was written)."""
+    file.seek(at)
+    start = file.read(12)
+    if not start or start[0] < 0x10:
+        return None
+    name_length = 9 - start[0].bit_length()
+    number, length = _number(start[name_length:])
+    if length == 0:
+        return None
+    return int.from_bytes(start[:name_length], "big"), at + name_length + length, number
+
+
+def _number(start: bytes) -> tuple[int | None, int]:
+    """Read a number of variable length: its value (None: all ones, unknown) and how many bytes it takes (0: none)."""
+    if not start or not start[0]:
+        return None, 0
+    length = 9 - start[0].bit_length()
+    if len(start) < length:
+        return None, 0
+    ones = (1 << 7 * length) - 1
+    value = int.from_bytes(start[:length], "big") & ones
+    return (None if value == ones else value), length

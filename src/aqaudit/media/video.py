@@ -1,0 +1,249 @@
+"""Videos: opening files safely, and decoding exactly the wanted frames.
+
+PyAV is the one reader that is right on every awkward file that was tried, provided that the frames are counted here
+(:mod:`aqaudit.media.index`): a cut-off file decodes to fewer frames without a word, and damage is only a flag on the
+frames it reaches.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import av
+import numpy as np
+from av.stream import Disposition
+
+from aqaudit.records import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+    from aqaudit.media.index import VideoIndex
+
+MAX_PIXELS = 100_000_000  # of one picture: 100 megapixels
+MAX_FRAMES = 10_000  # sent of one clip
+DECODE_SECONDS = 120.0  # for one clip
+
+# Only real files with frames of their own: no play lists or scripts that name other files, no network.
+_CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,h264,hevc,m4v,ivf,mxf,gif"
+_OPTIONS = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
+# Decoders for which leaving out unwanted non-reference frames was shown to be bit-exact.
+_SKIPPING = ("h264", "hevc", "mpeg4")
+
+
+class MediaError(BadInput):
+    """A source that cannot be shown as asked: unreadable, cut off, damaged or too large; names the file."""
+
+
+class _UnsureError(Exception):
+    """The short way of decoding met something odd; the long way decides."""
+
+
+class Deadline:
+    """A limit on the time spent on one clip, so that no file can hold up a run."""
+
+    def __init__(self, path: Path, seconds: float) -> None:
+        self.path, self.seconds = path, seconds
+        self.ends = time.monotonic() + seconds
+
+    def check(self) -> None:
+        """Raise :class:`MediaError` once the time is over."""
+        if time.monotonic() > self.ends:
+            raise MediaError(
+                f"{self.path}: not decoded within {self.seconds:g} s; cut the clip shorter or re-encode it"
+            )
+
+
+@contextmanager
+def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """Open a file and its (first, not cover art) video stream; :class:`MediaError` where there is none."""
+    try:
+        container = av.open(str(path.absolute()), "r", container_options=_OPTIONS, metadata_errors="replace")
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        what = error.strerror if isinstance(error, OSError) else str(error)
+        raise MediaError(
+            f"{path}: cannot be read as video ({what}); allowed: a video, a picture or a folder of numbered frames"
+        ) from None
+    with container:
+        streams = [one for one in container.streams.video if not one.disposition & Disposition.attached_pic]
+        if not streams:
+            held = ", ".join(sorted({one.type for one in container.streams})) or "nothing"
+            raise MediaError(f"{path}: has no video stream (it holds: {held})")
+        stream = streams[0]
+        # A stream of an unknown codec has no context, which the type stubs do not say.
+        if getattr(stream, "codec_context", None) is None:
+            raise MediaError(f"{path}: its video codec is not known; re-encode it, for example as H.264")
+        check_size(path, stream.codec_context.width, stream.codec_context.height)
+        stream.codec_context.thread_count = 1  # clips run side by side instead
+        # Frames larger than the header says are refused by the decoder.
+        stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+        yield container, stream
+
+
+def check_size(path: Path, width: int, height: int) -> None:
+    """Refuse pictures of over 100 megapixels before anything is decoded."""
+    if width * height > MAX_PIXELS:
+        raise MediaError(f"{path}: {width} x {height} pixels; at most {MAX_PIXELS // 10**6} megapixels are read")
+
+
+def packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
+    """Packets in decoding order, the empty last one, which flushes the decoder, included; ends where reading fails."""
+    try:
+        yield from container.demux(stream)
+    except av.error.FFmpegError:
+        return
+
+
+def decode(index: VideoIndex, wanted: Sequence[int], deadline: Deadline) -> Iterator[tuple[int, VideoFrame]]:
+    """Decode the wanted frames (positions in ``index.shown``, increasing) in the order shown, and nothing needless.
+
+    Only the stretches from a key frame to the last wanted frame after it are decoded, without their unwanted
+    non-reference frames. Whatever looks odd on that way is decoded again in full before anything is said about it.
+
+    Raises
+    ------
+    MediaError
+        A wanted frame is damaged, rests on a damaged one, or is not there; or the time is over.
+    """
+    given = 0
+    if index.stamped:
+        try:
+            for item in _decode_stretches(index, wanted, deadline):
+                yield item
+                given += 1
+        except (_UnsureError, av.error.FFmpegError):
+            pass
+        else:
+            return
+    yield from islice(_decode_all(index, wanted, deadline), given, None)
+
+
+def _stretches(index: VideoIndex, wanted: Sequence[int]) -> list[tuple[int, int, list[int]]]:
+    """Group wanted frames into (first packet, last packet, frames): overlapping stretches become one."""
+    found: list[tuple[int, int, list[int]]] = []
+    for position, last in zip(wanted, index.packets(wanted), strict=True):
+        first = index.key(last)
+        if found and first <= found[-1][1]:
+            begin, end, inside = found[-1]
+            found[-1] = (begin, max(end, last), [*inside, position])
+        else:
+            found.append((first, last, [position]))
+    return found
+
+
+def _decode_stretches(index: VideoIndex, wanted: Sequence[int], deadline: Deadline) -> Iterator[tuple[int, VideoFrame]]:
+    targets = index.packets(wanted)
+    stamps = {int(index.shown[position]) for position in wanted}
+    if any(index.reaches(harmed, targets) for harmed in index.harmed):
+        raise _UnsureError
+    with open_video(index.path) as (container, stream):
+        skipping = stream.codec_context.name in _SKIPPING
+        numbered = _numberedpackets(index, container, stream, index.key(targets[0]))
+        for first, last, inside in _stretches(index, wanted):
+            coming = iter(inside)
+            expected = next(coming, None)
+            for number, packet in numbered:
+                if number < first:
+                    continue
+                deadline.check()
+                if skipping:
+                    stream.codec_context.skip_frame = "DEFAULT" if packet.pts in stamps else "NONREF"
+                frames = packet.decode()
+                if number == last:
+                    frames += stream.codec_context.decode(None)
+                    stream.codec_context.flush_buffers()
+                for frame in frames:
+                    _judge(index, frame, targets)
+                    if frame.pts not in stamps:
+                        continue
+                    if expected is None or frame.pts != index.shown[expected]:
+                        raise _UnsureError
+                    yield expected, frame
+                    expected = next(coming, None)
+                if number == last:
+                    break
+            if expected is not None:
+                raise _UnsureError
+
+
+def _judge(index: VideoIndex, frame: VideoFrame, targets: Sequence[int]) -> None:
+    if frame.is_corrupt:
+        at = np.flatnonzero(index.order == frame.pts)
+        if not len(at) or index.reaches(int(at[0]), targets):
+            raise _UnsureError
+
+
+def _numberedpackets(
+    index: VideoIndex, container: InputContainer, stream: VideoStream, first: int
+) -> Iterator[tuple[int, Packet[VideoStream]]]:
+    """Packets with their places in decoding order, from ``first`` or a little before it."""
+    number = 0
+    if first > 0:
+        container.seek(int(index.order[first]), stream=stream)
+    for count, packet in enumerate(container.demux(stream)):
+        if packet.size == 0:
+            continue
+        if count == 0 and first > 0:
+            at = np.flatnonzero(index.order == packet.pts)
+            if not len(at) or at[0] > first:
+                raise _UnsureError
+            number = int(at[0])
+        if number >= len(index.order) or packet.pts != index.order[number]:
+            raise _UnsureError
+        yield number, packet
+        number += 1
+
+
+def _decode_all(index: VideoIndex, wanted: Sequence[int], deadline: Deadline) -> Iterator[tuple[int, VideoFrame]]:
+    """Decode from the start of the file, every frame, and be the judge of what is damaged."""
+    targets = index.packets(wanted) if index.stamped else list(wanted)
+    for harmed in index.harmed:
+        if index.reaches(harmed, targets):
+            raise _damaged(index, harmed)
+    coming = iter(wanted)
+    expected = next(coming, None)
+    count = 0
+    with open_video(index.path) as (container, stream):
+        for number, packet in enumerate(packets(container, stream)):
+            deadline.check()
+            try:
+                frames = packet.decode()
+            except av.error.FFmpegError:
+                if index.stamped and index.reaches(number, targets):
+                    raise _damaged(index, number) from None
+                continue
+            for frame in frames:
+                if frame.is_corrupt and index.stamped:
+                    at = np.flatnonzero(index.order == frame.pts)
+                    if len(at) and index.reaches(int(at[0]), targets):
+                        raise _damaged(index, int(at[0]))
+                here = frame.pts == index.shown[expected] if index.stamped else count == expected
+                count += 1
+                if here and expected is not None:
+                    yield expected, frame
+                    expected = next(coming, None)
+                    if expected is None:
+                        return
+    if expected is not None:
+        raise MediaError(
+            f"{index.path}: {len(wanted) - wanted.index(expected)} of {len(wanted)} wanted frames cannot be decoded, "
+            f"the first at {index.times_s[expected]:.2f} s; replace the file or leave this performance out"
+        )
+
+
+def _damaged(index: VideoIndex, packet: int) -> MediaError:
+    stamp = int(index.order[min(packet, len(index.order) - 1)])
+    at_s = float((stamp - int(index.shown[0])) * index.time_base)
+    return MediaError(
+        f"{index.path}: damaged at {max(0.0, at_s):.2f} s, within the frames wanted; "
+        "replace the file or leave this performance out"
+    )

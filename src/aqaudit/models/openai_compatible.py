@@ -1,0 +1,211 @@
+"""Any OpenAI-compatible chat server: vLLM, SGLang, ``transformers serve``, llama.cpp, and the vendors that speak so.
+
+Requests go through :func:`pydantic_ai.direct.model_request`, which maps failures and replies. The body's fields are
+written here and handed over as extra fields: measured against the bare SDK, letting two libraries check and copy every
+message costs a third of the achievable rate, and they would drop or rewrite settings silently for model names they
+believe to know.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import httpx2
+from openai import AsyncOpenAI, OpenAIError
+from pydantic_ai.direct import model_request
+from pydantic_ai.exceptions import ModelHTTPError
+from pydantic_ai.messages import ModelRequest, TextPart, ThinkingPart, UserPromptPart
+from pydantic_ai.models.openai import OpenAIChatModel
+from pydantic_ai.profiles.openai import OpenAIModelProfile
+from pydantic_ai.providers.openai import OpenAIProvider
+
+from aqaudit.models.call import AskFailed, Call, Reply
+from aqaudit.models.failures import explain, redact
+from aqaudit.models.logprobs import option_logprobs
+from aqaudit.models.media_body import MarkedMedia
+from aqaudit.models.thoughts import split_thoughts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from openai.types.chat import ChatCompletion
+    from pydantic_ai.messages import ModelResponse
+
+    from aqaudit.models.catalog import ModelEntry
+    from aqaudit.records import MediaPart
+
+#: The turn that the extra field ``messages`` replaces.
+_PLACE = [ModelRequest(parts=[UserPromptPart(content="")])]
+#: Most alternatives a server may be asked for (OpenAI's and vLLM's limit).
+_TOP_LOGPROBS = 20
+_CONNECT_S = 20.0
+_OFFICIAL = "https://api.openai.com:443"
+#: Names of the server's models shown where the asked one is not among them.
+_SHOWN_NAMES = 8
+
+
+#: Tags that no text holds: inline reasoning is split off here, where a block left open is reasoning too.
+_PROFILE = OpenAIModelProfile(thinking_tags=("\0<think>", "\0</think>"))
+
+
+class _Chat(OpenAIChatModel):
+    """Chat completions; an error object in an answer with status 200, as gateways send it, is an error."""
+
+    def _validate_completion(self, response: ChatCompletion) -> Any:
+        error = (response.model_extra or {}).get("error")
+        if isinstance(error, dict):
+            code = error.get("code")
+            status = code if isinstance(code, int) and 400 <= code < 600 else 502
+            raise ModelHTTPError(status, self.model_name, body=error)
+        return super()._validate_completion(response)
+
+
+class ChatServerModel:
+    """A model behind an OpenAI-compatible server; see :class:`~aqaudit.models.call.Model`."""
+
+    def __init__(self, name: str, entry: ModelEntry, *, api_key: str | None) -> None:
+        self.name = name
+        self.entry = entry
+        self.endpoint, remote = entry.destination()
+        self._secrets = [api_key] if api_key else []
+        self._media = MarkedMedia()
+        self._served: str | None = None
+        http = httpx2.AsyncClient(
+            timeout=httpx2.Timeout(entry.timeout_s, connect=min(_CONNECT_S, entry.timeout_s), pool=None),
+            limits=httpx2.Limits(max_connections=entry.concurrency, max_keepalive_connections=entry.concurrency),
+            event_hooks={"request": [self._media.fill]},
+            # Media and keys go where the study says: not to where a server points, nor, for a server on this
+            # machine, through a proxy.
+            follow_redirects=False,
+            trust_env=remote,
+        )
+        self._client = AsyncOpenAI(
+            base_url=entry.base_url or "https://api.openai.com/v1",
+            api_key=api_key or "none",
+            max_retries=0,
+            http_client=http,
+        )
+        if self.endpoint != _OFFICIAL:
+            # The client reads these from the environment; they are nobody else's business.
+            self._client.organization = self._client.project = None
+        self._model = _Chat(entry.model, provider=OpenAIProvider(openai_client=self._client), profile=_PROFILE)
+        self._settings = self._body_settings()
+
+    def _body_settings(self) -> dict[str, Any]:
+        entry = self.entry
+        # OpenAI's newer models refuse max_tokens; most other servers know nothing else.
+        settings: dict[str, Any] = {
+            "max_completion_tokens" if self.endpoint == _OFFICIAL else "max_tokens": entry.max_output_tokens,
+            "temperature": entry.temperature,
+            "top_p": entry.top_p,
+            "presence_penalty": entry.presence_penalty,
+        }
+        if entry.thinking in {"off", "on"}:
+            settings["chat_template_kwargs"] = {"enable_thinking": entry.thinking == "on"}
+        elif entry.thinking is not None:
+            settings["reasoning_effort"] = entry.thinking
+        return {key: value for key, value in settings.items() if value is not None}
+
+    async def ask(self, call: Call) -> Reply:
+        """Ask once; see :meth:`aqaudit.models.call.Model.ask`."""
+        media = [part for part in call.parts if not isinstance(part, str)]
+        failure: AskFailed
+        try:
+            with self._media.marks(media) as marks, anyio.fail_after(self.entry.timeout_s):
+                response = await model_request(
+                    self._model, _PLACE, model_settings={"extra_body": self._body(call, marks)}, instrument=False
+                )
+            return self._reply(call, response)
+        except Exception as error:  # noqa: BLE001 - every failure gets a cause
+            pictures = sum(part.mime.startswith("image/") for part in media)
+            failure = explain(
+                error,
+                endpoint=self.endpoint,
+                secrets=self._secrets,
+                pictures=pictures,
+                timeout_s=self.entry.timeout_s,
+            )
+        # Raised out here so that no exception with headers or keys hangs on to it.
+        if failure.cause == "not_found":
+            message = failure.message + await self._served_names()
+            raise AskFailed(failure.cause, message, status=failure.status, retry_after_s=failure.retry_after_s)
+        raise failure
+
+    def _body(self, call: Call, marks: Sequence[str]) -> dict[str, Any]:
+        messages: list[dict[str, Any]] = []
+        if self.entry.system_prompt is not None:
+            messages.append({"role": "system", "content": self.entry.system_prompt})
+        waiting = iter(marks)
+        content = [
+            {"type": "text", "text": part} if isinstance(part, str) else _media_item(part, next(waiting))
+            for part in call.parts
+        ]
+        messages.append({"role": "user", "content": content})
+        body: dict[str, Any] = {**self._settings, "messages": messages}
+        if call.seed is not None:
+            body["seed"] = call.seed
+        if self.entry.logprobs and call.final and call.option_words:
+            body |= {"logprobs": True, "top_logprobs": _TOP_LOGPROBS}
+        return body
+
+    def _reply(self, call: Call, response: ModelResponse) -> Reply:
+        details = response.provider_details or {}
+        said = "".join(part.content for part in response.parts if isinstance(part, TextPart))
+        thought = "\n".join(part.content for part in response.parts if isinstance(part, ThinkingPart))
+        text, inline = split_thoughts(said)
+        reasoning = "\n".join(filter(None, (thought, inline))) or None
+        finish = str(details.get("finish_reason") or response.finish_reason or "") or None
+        extra: dict[str, object] = {}
+        if "refusal" in details:
+            text, finish = str(details["refusal"]), "content_filter"
+            extra["refusal"] = True
+        if not text and reasoning is None and finish not in {"content_filter", "length"}:
+            raise AskFailed("bad_response", f"{self.endpoint} sent an empty answer (finish reason: {finish})")
+        usage = response.usage
+        counted = not usage.unmeasured_requests
+        input_tokens = usage.input_tokens if counted else None
+        output_tokens = usage.output_tokens if counted else None
+        tokens = details.get("logprobs")
+        return Reply(
+            text=text,
+            reasoning=reasoning,
+            finish_reason=finish,
+            model_version=response.model_name or None,
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+            reasoning_tokens=usage.details.get("reasoning_tokens") if counted else None,
+            usd=self.entry.price(input_tokens, output_tokens),
+            option_logprobs=option_logprobs(tokens, call.option_words) if isinstance(tokens, list) else None,
+            extra=extra,
+        )
+
+    async def _served_names(self) -> str:
+        """Return the remedy for a model that is not there: what the server does serve, asked for once."""
+        if self._served is None:
+            self._served = ""
+            try:
+                with anyio.fail_after(10):
+                    page = await self._client.models.list()
+                names = sorted(str(model.id) for model in page.data)
+            except (OpenAIError, httpx2.HTTPError, TimeoutError, ValueError, TypeError, AttributeError):
+                names = None
+            if names is None:
+                self._served = f" — models.{self.name}.base_url may lack its path: most servers want it to end in /v1"
+            elif self.entry.model in names:
+                self._served = ""
+            else:
+                shown = ", ".join(f"'{one}'" for one in names[:_SHOWN_NAMES]) or "none"
+                more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
+                served = redact(f"the server serves {shown}{more}", self._secrets)
+                self._served = f" — {served}: set models.{self.name}.model to a served name"
+        return self._served
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+
+def _media_item(part: MediaPart, mark: str) -> dict[str, Any]:
+    kind = "video_url" if part.mime.startswith("video/") else "image_url"
+    return {"type": kind, kind: {"url": f"data:{part.mime};base64,{mark}"}}

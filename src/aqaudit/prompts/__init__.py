@@ -1,0 +1,1 @@
+"""Prompts: versioned template files, framings and strategies."""

@@ -1,0 +1,243 @@
+"""What can be asked of a data set: one question for every label that a performance carries."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, TypeVar
+
+from aqaudit.records import KINDS, ChoiceQuestion, Criterion, ErrorStatement, Question
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from aqaudit.records import Dataset, Kind, Performance, Preference
+
+Declared = TypeVar("Declared", Criterion, ErrorStatement, ChoiceQuestion)
+
+#: How many pairs one performance may be in, per thing compared.
+PAIR_USES = 2
+
+
+def shuffled(performances: Iterable[Performance], seed: int) -> list[Performance]:
+    """Return the performances in an order that depends on their ids and the seed only.
+
+    Every prefix of a study is then a random sample of it, on any machine and whatever the order of the files.
+    """
+    return sorted(performances, key=lambda p: hashlib.sha256(f"{seed}\0{p.id}".encode()).digest())
+
+
+class Asker:
+    """Makes the questions about single performances of a data set, in the order of its declarations."""
+
+    def __init__(self, dataset: Dataset, tasks: Sequence[Kind]) -> None:
+        self._dataset = dataset
+        self._tasks = tasks
+        self._criteria = _by_action(dataset.criteria)
+        self._errors = _by_action(dataset.errors)
+        self._choices = _by_action(dataset.choices)
+
+    def questions(self, performance: Performance) -> Iterator[Question]:
+        """Yield the questions about one performance."""
+        make = {"verify": self._verify, "detect": self._detect, "choose": self._choose, "score": self._score}
+        for kind in self._tasks:
+            if kind in make:
+                yield from make[kind](performance)
+
+    def count(self) -> Counter[Kind]:
+        """Return how many questions of each kind there are, without making them."""
+        counts: Counter[Kind] = Counter()
+        for p in self._dataset.performances:
+            counts["verify"] += sum(c.id in p.criteria for c in self._criteria[p.action])
+            counts["detect"] += sum(e.id in p.errors for e in self._errors[p.action])
+            counts["choose"] += sum(c.id in p.choices for c in self._choices[p.action])
+            counts["score"] += sum(s.id in p.scores for s in self._dataset.scales)
+        return Counter({kind: n for kind, n in counts.items() if kind in self._tasks})
+
+    def _identity(self, performance: Performance, kind: str, subject: str) -> str:
+        return f"{self._dataset.name}/{performance.id}/{kind}/{subject}"
+
+    def _verify(self, performance: Performance) -> Iterator[Question]:
+        for criterion in self._criteria[performance.action]:
+            if criterion.id in performance.criteria:
+                yield Question(
+                    question_id=self._identity(performance, "verify", criterion.id),
+                    kind="verify",
+                    task="verify",
+                    dataset=self._dataset.name,
+                    performance=performance,
+                    criterion=criterion.id,
+                    positive=criterion.positive,
+                    negative=criterion.negative,
+                    severity=performance.severity.get(criterion.id),
+                    gold_correct=performance.criteria[criterion.id],
+                )
+
+    def _detect(self, performance: Performance) -> Iterator[Question]:
+        for error in self._errors[performance.action]:
+            if error.id in performance.errors:
+                yield Question(
+                    question_id=self._identity(performance, "detect", error.id),
+                    kind="detect",
+                    task="detect",
+                    dataset=self._dataset.name,
+                    performance=performance,
+                    error=error.id,
+                    negative=error.statement,
+                    severity=performance.severity.get(error.id),
+                    gold_correct=performance.errors[error.id] == (),
+                )
+
+    def _choose(self, performance: Performance) -> Iterator[Question]:
+        for choice in self._choices[performance.action]:
+            if choice.id in performance.choices:
+                yield Question(
+                    question_id=self._identity(performance, "choose", choice.id),
+                    kind="choose",
+                    task="choose",
+                    dataset=self._dataset.name,
+                    performance=performance,
+                    criterion=choice.id,
+                    text=choice.question,
+                    options=choice.options,
+                    gold_choice=performance.choices[choice.id],
+                )
+
+    def _score(self, performance: Performance) -> Iterator[Question]:
+        for scale in self._dataset.scales:
+            if scale.id in performance.scores:
+                yield Question(
+                    question_id=self._identity(performance, "score", scale.id),
+                    kind="score",
+                    task=_scale_task(self._dataset, "score", scale.id),
+                    dataset=self._dataset.name,
+                    performance=performance,
+                    criterion=scale.id,
+                    text=scale.id.replace("_", " "),
+                    scale=scale,
+                    gold_score=performance.scores[scale.id],
+                )
+
+
+def _by_action(declared: Iterable[Declared]) -> dict[str, list[Declared]]:
+    result: dict[str, list[Declared]] = defaultdict(list)
+    for one in declared:
+        result[one.action].append(one)
+    return result
+
+
+def _scale_task(dataset: Dataset, kind: str, scale: str) -> str:
+    # Ranks over two different scales mean nothing, so each scale of several is a task, and a scope, of its own.
+    return kind if len(dataset.scales) == 1 else f"{kind}:{scale}"
+
+
+def pairs(dataset: Dataset, seed: int) -> Iterator[Question]:
+    """Yield ``prefer`` questions: two performances of one action by two performers, one better than the other.
+
+    Better is a higher score, a criterion met against not met, an error absent against present. Each performance is in
+    at most :data:`PAIR_USES` pairs per thing compared; which of the two comes first in the item is drawn by ``seed``.
+    """
+    by_action: dict[str, list[Performance]] = defaultdict(list)
+    for performance in shuffled(dataset.performances, seed):
+        by_action[performance.action].append(performance)
+    for group in by_action.values():
+        for scale in dataset.scales:
+            scored = [p for p in group if scale.id in p.scores]
+            task = _scale_task(dataset, "prefer", scale.id)
+            text = scale.id.replace("_", " ")
+            for a, b in _neighbours(scored, scale.id):
+                yield _pair(dataset, a, b, task, text, seed, scale=scale.id)
+        for criterion in (c for c in dataset.criteria if c.action == group[0].action):
+            met = [p for p in group if p.criteria.get(criterion.id) is True]
+            missed = [p for p in group if p.criteria.get(criterion.id) is False]
+            for a, b in _crossed(met, missed):
+                yield _pair(dataset, a, b, "prefer", criterion.positive, seed, criterion=criterion.id)
+        for error in (e for e in dataset.errors if e.action == group[0].action):
+            absent = [p for p in group if p.errors.get(error.id, None) == ()]
+            present = [p for p in group if error.id in p.errors and p.errors[error.id] != ()]
+            for a, b in _crossed(absent, present):
+                yield _pair(dataset, a, b, "prefer", f"not making this error: {error.statement}", seed, error=error.id)
+
+
+def _neighbours(group: list[Performance], scale: str) -> Iterator[tuple[Performance, Performance]]:
+    """Each performance against one soon after it in the shuffled order, by another performer and with another score."""
+    uses: dict[str, int] = defaultdict(int)
+    for i, first in enumerate(group):
+        for second in group[i + 1 : i + 9]:
+            free = uses[first.id] < PAIR_USES and uses[second.id] < PAIR_USES
+            if free and second.performer != first.performer and second.scores[scale] != first.scores[scale]:
+                uses[first.id] += 1
+                uses[second.id] += 1
+                yield first, second
+                break
+
+
+def _crossed(better: list[Performance], worse: list[Performance]) -> Iterator[tuple[Performance, Performance]]:
+    uses: dict[str, int] = defaultdict(int)
+    free = list(worse)
+    for first in better:
+        partner = next((p for p in free if p.performer != first.performer), None)
+        if partner is not None:
+            uses[partner.id] += 1
+            if uses[partner.id] == PAIR_USES:
+                free.remove(partner)
+            yield first, partner
+
+
+def _pair(
+    dataset: Dataset,
+    first: Performance,
+    second: Performance,
+    task: str,
+    text: str,
+    seed: int,
+    *,
+    scale: str | None = None,
+    criterion: str | None = None,
+    error: str | None = None,
+) -> Question:
+    if random.Random(f"{seed}/{first.id}/{second.id}").random() < 0.5:
+        first, second = second, first
+    subject = scale or criterion or error or ""
+    this, other = _merit(first, scale, criterion, error), _merit(second, scale, criterion, error)
+    better: Preference = "tie" if this == other else "this" if this > other else "other"
+    pair_id = f"{dataset.name}/{first.id}|{second.id}"
+    return Question(
+        question_id=f"{pair_id}/prefer/{subject}",
+        kind="prefer",
+        task=task,
+        dataset=dataset.name,
+        performance=first,
+        other=second,
+        pair_id=pair_id,
+        criterion=scale or criterion,
+        error=error,
+        text=text,
+        scale=next((s for s in dataset.scales if s.id == scale), None),
+        gold_score=first.scores.get(scale) if scale else None,
+        other_gold_score=second.scores.get(scale) if scale else None,
+        gold_prefer=better,
+    )
+
+
+def _merit(performance: Performance, scale: str | None, criterion: str | None, error: str | None) -> float:
+    if scale:
+        return performance.scores[scale]
+    if criterion:
+        return float(performance.criteria[criterion])
+    return float(performance.errors[error or ""] == ())
+
+
+def tasks_of(dataset: Dataset, wanted: Sequence[Kind] | None) -> tuple[Kind, ...]:
+    """Return the kinds to ask: those wanted, or all with labels but pairs, which are asked only on request."""
+    if wanted is not None:
+        return tuple(wanted)
+    people = dataset.performances
+    has: dict[Kind, bool] = {
+        "verify": any(p.criteria for p in people),
+        "detect": any(p.errors for p in people),
+        "choose": any(p.choices for p in people),
+        "score": any(p.scores for p in people),
+    }
+    return tuple(kind for kind in KINDS if has.get(kind))

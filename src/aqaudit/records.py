@@ -1,0 +1,387 @@
+"""The records both halves share: performances, what may be asked of them, questions, requests and answers.
+
+All records are frozen and keyword-only. Times are seconds of the shown time line of a clip (0 = first shown frame).
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, get_args
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+Kind = Literal["verify", "detect", "choose", "score", "prefer"]
+Framing = Literal["positive", "negative", "neutral"]
+AnswerWords = Literal["true_false", "yes_no", "a_b"]
+PairOrder = Literal["ab", "ba"]
+Preference = Literal["this", "other", "tie"]
+Parse = Literal["ok", "unparsed", "refused", "out_of_range", "truncated"]
+MediaForm = Literal["frames", "video", "none"]
+View = Literal["rgb", "crop", "overlay", "skeleton", "pose_text"]
+Perturbation = Literal["none", "blank", "text_only", "frozen", "shuffled", "reversed", "swapped", "region_blur"]
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+class BadInput(ValueError):  # noqa: N818 - the name says what the user gave, as the message does
+    """Something the user gave cannot be used; the message is one line for a person, the exit code 2.
+
+    The message says what was wrong, where (file, row, key, value), what is allowed and what to do.
+    """
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """Return ``"; did you mean 'x'?"`` or, when nothing is close, ``"; allowed: a, b, c"``."""
+    known = sorted(valid)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"; did you mean '{close[0]}'?" if close else f"; allowed: {', '.join(known) or 'nothing'}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """A number line that executions are scored on."""
+
+    id: str
+    min: float
+    max: float
+    step: float | None = None
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Criterion:
+    """A checkable statement about an execution: ``positive`` says it is met, ``negative`` is its exact complement."""
+
+    id: str
+    action: str
+    positive: str
+    negative: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorStatement:
+    """An execution error by name; ``statement`` says that it happens."""
+
+    id: str
+    action: str
+    statement: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChoiceQuestion:
+    """A question with two or more fixed options, one of which is right for an execution."""
+
+    id: str
+    action: str
+    question: str
+    options: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Severity:
+    """How strong an error is in a physical unit, and up to where it is tolerated."""
+
+    value: float
+    unit: str
+    tolerance: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mask:
+    """A rectangle that no model may see: ``box`` = (x0, y0, x1, y1) in pixels of the source, from and to in seconds."""
+
+    box: tuple[float, float, float, float]
+    from_s: float | None = None
+    to_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Performance:
+    """One recorded execution by one performer: a clip, a window of a longer video, numbered frames or a picture.
+
+    ``media`` is a file (video or picture) or a folder of numbered frames, in which case ``fps`` is their rate and
+    ``first_frame``/``last_frame`` (inclusive, numbers as in the file names) may narrow them; for a video the same two
+    numbers count shown frames from 1. ``start_s``/``end_s`` narrow by time. ``errors`` maps an error id to its time
+    intervals: ``()`` = absent, ``None`` = present at an unknown time; an id that is missing is unknown and not asked.
+    """
+
+    id: str
+    media: Path
+    action: str
+    performer: str
+    video: str
+    split: str = ""
+    start_s: float | None = None
+    end_s: float | None = None
+    fps: float | None = None
+    first_frame: int | None = None
+    last_frame: int | None = None
+    criteria: Mapping[str, bool] = field(default_factory=dict)
+    errors: Mapping[str, tuple[tuple[float, float], ...] | None] = field(default_factory=dict)
+    scores: Mapping[str, float] = field(default_factory=dict)
+    choices: Mapping[str, str] = field(default_factory=dict)
+    severity: Mapping[str, Severity] = field(default_factory=dict)
+    family: str | None = None
+    caption: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    masks: tuple[Mask, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """A data set as a reader returns it: what may be asked, and the performances it may be asked of.
+
+    ``problems`` lists records that contradict themselves or the published description, one sentence each.
+    """
+
+    name: str
+    root: Path
+    licence: str = ""
+    citation: str = ""
+    allow_upload: bool = False
+    criteria: tuple[Criterion, ...] = ()
+    errors: tuple[ErrorStatement, ...] = ()
+    choices: tuple[ChoiceQuestion, ...] = ()
+    scales: tuple[Scale, ...] = ()
+    performances: Sequence[Performance] = ()
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """One thing asked about one performance (two for ``prefer``), with its truth.
+
+    ``criterion`` is the id of the criterion, choice question or scale asked about; ``error`` that of the error.
+    ``positive`` and ``negative`` are complementary statements for ``verify`` and ``detect``; ``text`` is the wording of
+    a ``choose`` question or what ``score`` and ``prefer`` are about. ``gold_correct`` is about the *execution*: it
+    satisfies the criterion, or the error is absent.
+    """
+
+    question_id: str
+    kind: Kind
+    task: str
+    dataset: str
+    performance: Performance
+    other: Performance | None = None
+    pair_id: str | None = None
+    criterion: str | None = None
+    error: str | None = None
+    positive: str = ""
+    negative: str = ""
+    text: str = ""
+    options: tuple[str, ...] = ()
+    scale: Scale | None = None
+    severity: Severity | None = None
+    gold_correct: bool | None = None
+    gold_score: float | None = None
+    other_gold_score: float | None = None
+    gold_choice: str | None = None
+    gold_prefer: Preference | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaSpec:
+    """How a performance is shown: everything that decides the bytes sent, apart from the source.
+
+    ``fps`` or ``frames`` (or neither: the native rate) sets the sampling, ``max_frames`` caps it; ``max_side`` is the
+    longer side in pixels that frames are scaled down to (never up). ``native_sampling`` marks a provider that samples
+    the clip it is given itself, at ``fps`` or its own default.
+    """
+
+    view: View = "rgb"
+    perturbation: Perturbation = "none"
+    form: MediaForm = "frames"
+    fps: float | None = None
+    frames: int | None = None
+    max_frames: int | None = None
+    max_side: int = 768
+    native_sampling: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaPart:
+    """One file as it is sent: stored by the hash of its bytes.
+
+    ``start_s``/``end_s`` are offsets into the file that a provider which samples by itself is told to stay within.
+    """
+
+    sha256: str
+    path: Path
+    mime: str
+    size: int
+    start_s: float | None = None
+    end_s: float | None = None
+    fps: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What a model is shown of one performance: the files, and what is in them.
+
+    ``times_s`` are the shown times of the frames, in seconds from the start of the performance. For a clip sampled by
+    the provider, ``frames`` and ``fps`` are what it was asked to sample.
+    """
+
+    parts: tuple[MediaPart, ...]
+    frames: int
+    fps: float | None
+    width: int
+    height: int
+    times_s: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One point of the study's grid."""
+
+    model: str
+    view: View = "rgb"
+    strategy: str = "base"
+    framing: Framing = "positive"
+    answer_words: AnswerWords = "true_false"
+    perturbation: Perturbation = "none"
+    fps: float | None = None
+    frames: int | None = None
+    shots: int = 0
+    pair_order: PairOrder = "ab"
+    repeat: int = 0
+
+    @property
+    def sampling(self) -> str:
+        """The column ``fps_asked``: ``default``, a rate such as ``8``, or ``16 frames``."""
+        if self.frames is not None:
+            return f"{self.frames} frames"
+        return "default" if self.fps is None else f"{self.fps:g}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """A place in a prompt that is filled when it is asked: a performance's media, or the text of an earlier step."""
+
+    name: Literal["first", "second", "step"]
+    step: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One call of a chain: text and slots in the order they are sent, as one user turn."""
+
+    name: str
+    parts: tuple[str | Slot, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chain:
+    """One question as a sequence of calls; the text of the last one is the answer."""
+
+    prompt_id: str
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One question in one cell, ready to be asked.
+
+    ``answer_key`` identifies it for ever; it is made of ``key_fields``: content hashes of the sources, how they are
+    shown (JSON), the prompt with its slots, the model's settings (JSON), repeat and seed.
+    """
+
+    answer_key: str
+    key_fields: tuple[str, str, str, str, str]
+    question: Question
+    cell: Cell
+    chain: Chain
+    spec: MediaSpec
+    option_order: tuple[int, ...] = ()
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One row of the answers table: one question asked once; the final answer of a chain, its costs summed.
+
+    The fields are the columns, in order; their meaning is in the contract of the table (:mod:`aqaudit.table`).
+    Whether an answer is right is never stored.
+    """
+
+    # identity
+    answer_key: str
+    study: str
+    schema_version: int = 1
+    # cell
+    dataset: str
+    split: str | None = None
+    task: str
+    kind: str
+    model: str
+    model_version: str | None = None
+    thinking: str | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+    view: str = "rgb"
+    strategy: str = "base"
+    framing: str
+    answer_words: str | None = None
+    perturbation: str = "none"
+    media_form: str | None = None
+    fps_asked: str | None = None
+    fps_sent: float | None = None
+    frames_sent: int | None = None
+    width: int | None = None
+    height: int | None = None
+    shots: int = 0
+    pair_order: str | None = None
+    option_order: list[int] | None = None
+    repeat: int = 0
+    seed: int | None = None
+    prompt_id: str | None = None
+    # item
+    question_id: str
+    performance_id: str
+    other_id: str | None = None
+    pair_id: str | None = None
+    performer: str
+    video: str | None = None
+    action: str | None = None
+    criterion: str | None = None
+    error: str | None = None
+    severity: float | None = None
+    tolerance: float | None = None
+    unit: str | None = None
+    family: str | None = None
+    tags: str | None = None
+    options: list[str] | None = None
+    # truth
+    gold_correct: bool | None = None
+    gold_score: float | None = None
+    other_gold_score: float | None = None
+    gold_choice: str | None = None
+    gold_prefer: str | None = None
+    scale_min: float | None = None
+    scale_max: float | None = None
+    # answer
+    said: str | None = None
+    answered: str | None = None
+    reasoning: str | None = None
+    parse: str = "ok"
+    finish_reason: str | None = None
+    says_correct: bool | None = None
+    score: float | None = None
+    choice: str | None = None
+    prefer: str | None = None
+    p_correct: float | None = None
+    option_logprobs: str | None = None
+    # cost
+    calls: int = 1
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    seconds: float | None = None
+    usd: float | None = None
+    asked_at: datetime | None = None
+    endpoint: str | None = None
+    media_sha256: list[str] | None = None

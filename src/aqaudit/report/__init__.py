@@ -1,0 +1,19 @@
+"""The report: one self-contained page, tables and figures beside it, and the headline table of a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aqaudit.report.folder import write
+
+__all__ = ["write"]
+
+
+def __getattr__(name: str) -> object:
+    # Loaded when used: reading figures is much quicker than loading what writes a page.
+    if name == "write":
+        from aqaudit.report.folder import write  # noqa: PLC0415
+
+        return write
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

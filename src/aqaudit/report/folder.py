@@ -1,0 +1,122 @@
+"""Writing a report: the page, and tables and figures as files beside it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from aqaudit.audits import audit
+from aqaudit.records import BadInput
+from aqaudit.report import figures, page, tables
+from aqaudit.report.text import clean
+from aqaudit.report.verdicts import judgements
+from aqaudit.table import read_answers
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from aqaudit.audits import AuditResult
+
+
+def write(source: Path, out: Path | None = None, *, frames: bool = True) -> Path:
+    """Write the report of an output folder or an answers file; return the page's path.
+
+    Parameters
+    ----------
+    source
+        An output folder of a run, or an answers file (``.parquet``, ``.sqlite``, ``.jsonl``).
+    out
+        The page; ``report.html`` in the folder or beside the file when None. ``tables/`` (CSV, LaTeX) and
+        ``figures/`` (SVG, CSV) are written beside it. Each file is replaced as a whole or not at all.
+    frames
+        False leaves out every picture of a performance.
+
+    Raises
+    ------
+    BadInput
+        The answers cannot be read, or the page cannot be written there.
+    """
+    home = source if source.is_dir() else source.parent
+    target = out if out is not None else home / "report.html"
+    if target.is_dir():
+        raise BadInput(f"{target}: is a folder; name the page to write, such as {target / 'report.html'}")
+    frame = read_answers(source)
+    failed = _failures(source)
+    study = home / "study.toml"
+    result = audit(frame)
+    html = page.render(
+        frame,
+        failed,
+        result,
+        title=_title(frame),
+        study_toml=study.read_text(encoding="utf-8", errors="replace") if source.is_dir() and study.is_file() else None,
+        media_dir=home / "media",
+        frames=frames,
+    )
+    try:
+        for name, text in beside(frame, failed, result).items():
+            _replace(target.parent / name, text)
+        _replace(target, html)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise BadInput(f"{target}: cannot be written ({reason}); choose another place with -o") from error
+    return target
+
+
+def beside(frame: pl.DataFrame, failed: pl.DataFrame | None, result: AuditResult) -> dict[str, str]:
+    """Return the files that go beside a page, as path and text: ``tables/*.csv|tex`` and ``figures/*.svg|csv``."""
+    frame = frame.sort("answer_key", "question_id")
+    made = (
+        tables.headline(judgements(result.findings)),
+        tables.findings(result.findings),
+        tables.parses(frame),
+        tables.failures(failed),
+        tables.inputs(frame),
+        tables.models(frame),
+        tables.costs(frame),
+        tables.destinations(frame, failed),
+        tables.prompts(frame),
+    )
+    texts: dict[str, str] = {}
+    for table in made:
+        texts[f"tables/{table.name}.csv"] = tables.as_csv(table)
+        texts[f"tables/{table.name}.tex"] = tables.as_tex(table)
+    for figure in figures.distributions(frame, figures.scopes(frame)):
+        texts[f"figures/{figure.name}.svg"] = figures.standalone(figure)
+        texts[f"figures/{figure.name}.csv"] = tables.as_csv(figure.table)
+    return texts
+
+
+def _failures(source: Path) -> pl.DataFrame | None:
+    """Return the failed requests that belong to the answers read: of the journal where there is one."""
+    journal = source / "answers.sqlite" if source.is_dir() else source
+    exported = source / "failures.parquet"
+    try:
+        if journal.suffix == ".sqlite" and journal.is_file():
+            with closing(sqlite3.connect(f"{journal.resolve().as_uri()}?mode=ro", uri=True)) as db:
+                if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'failures'").fetchone():
+                    return None
+                return pl.read_database("SELECT * FROM failures", db, infer_schema_length=None)
+        return pl.read_parquet(exported) if source.is_dir() and exported.is_file() else None
+    except (pl.exceptions.PolarsError, sqlite3.Error, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BadInput(f"{source}: its failed requests cannot be read: {reason}; a rerun writes them anew") from error
+
+
+def _title(frame: pl.DataFrame) -> str:
+    studies = sorted(clean(name, 80) for name in frame["study"].unique())
+    return f"AQAudit report: {', '.join(studies[:3]) or 'no answers'}"
+
+
+def _replace(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        partial.write_text(text, encoding="utf-8", errors="replace", newline="\n")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""The run: asking what is missing, keeping every answer, reading what was said."""

@@ -1,0 +1,294 @@
+"""The run engine: asks what is missing, model by model and side by side, and keeps every answer as it comes."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from anyio import to_thread
+
+from aqaudit.media.store import MediaStore
+from aqaudit.models.call import AskFailed
+from aqaudit.models.catalog import open_model
+from aqaudit.plan import shown_in_order
+from aqaudit.run import folder
+from aqaudit.run.asking import answer_row, ask_chain, item_columns, item_digest
+from aqaudit.run.attempts import Attempts, Line
+from aqaudit.run.estimate import check_prices, highest_price
+from aqaudit.run.journal import DiskFullError, Failure
+from aqaudit.run.limits import Brakes, Budget, DiskWatch, StopAsking
+from aqaudit.run.progress import ProgressLine, Tally
+from aqaudit.run.showing import Projector
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from aqaudit.models.call import Model
+    from aqaudit.plan import PlannedRequest
+    from aqaudit.records import Answer, Request
+    from aqaudit.run.journal import EarlierCall, Journal
+    from aqaudit.run.preparation import Prepared
+
+#: Requests whose keys are looked up in the journal at once.
+_CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a run ended. ``stopped`` says why it ended early; ``given_up`` which models were given up and why."""
+
+    tally: Tally
+    stopped: str | None
+    given_up: Mapping[str, str]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every request of the plan has an answer."""
+        return self.stopped is None and not self.given_up and not self.tally.failed
+
+
+def run(prepared: Prepared, *, quiet: bool = False) -> Outcome:
+    """Run a prepared study to its end and export its tables.
+
+    Raises
+    ------
+    BadInput
+        A model cannot be opened (no key), its price is unknown under a money limit, or the folder cannot be used;
+        nothing was asked then.
+    """
+    study, options = prepared.study, prepared.options
+    budget = Budget(max_requests=options.max_requests, max_usd=options.max_usd)
+    if options.max_usd is not None:
+        check_prices(prepared)
+        budget.guess_usd = highest_price(prepared)
+    models = {name: open_model(name, entry) for name, entry in study.models.items()}
+    with folder.opened(options.out, study.name) as journal:
+        (options.out / "study.toml").write_text(study.text, encoding="utf-8")
+
+        async def main() -> Outcome:
+            engine = _Engine(prepared, journal, budget, ProgressLine(quiet=quiet))
+            try:
+                return await engine.run(models)
+            finally:
+                with anyio.CancelScope(shield=True):
+                    for model in models.values():
+                        await model.aclose()
+
+        try:
+            return anyio.run(main)
+        finally:
+            folder.export(options.out, journal)
+
+
+class _Engine:
+    """One run of a prepared study into an open journal."""
+
+    def __init__(self, prepared: Prepared, journal: Journal, budget: Budget, progress: ProgressLine) -> None:
+        self._prepared = prepared
+        self._options = prepared.options
+        self._journal = journal
+        self._progress = progress
+        self._journal_turn = anyio.CapacityLimiter(1)
+        self._brakes = Brakes(DiskWatch(self._options.out), budget)
+        self._projector = Projector(
+            MediaStore(self._options.out / "media"), prepared.sources, journal, self._in_journal
+        )
+        self._tally = Tally()
+
+    async def run(self, models: Mapping[str, Model]) -> Outcome:
+        """Ask everything that is missing; return when all is asked, given up or stopped."""
+        plan, rng = self._prepared.plan, random.Random(self._prepared.study.seed)
+        lines = [
+            Line(
+                name=name,
+                model=models[name],
+                entry=entry,
+                brakes=self._brakes,
+                tally=self._tally,
+                rng=rng,
+                max_wait_s=self._options.max_wait_s,
+            )
+            for name, entry in self._prepared.study.models.items()
+        ]
+        for line in lines:
+            size = plan.count(line.name)
+            self._tally.planned += size if self._options.limit is None else min(size, self._options.limit)
+        await self._note("running")
+        async with anyio.create_task_group() as background:
+            async with anyio.create_task_group() as work:
+                background.start_soon(self._watch_signals, work.cancel_scope)
+                background.start_soon(self._draw)
+                for line in lines:
+                    queue = _Queue(self, line, self._brakes, islice(plan.planned(line.name), self._options.limit))
+                    for _ in range(line.entry.concurrency):
+                        work.start_soon(self._work, line, queue)
+            if self._tally.found and not self._brakes.on:
+                await self._relabel()
+            background.cancel_scope.cancel()
+        self._progress.clear()
+        if not self._brakes.on and self._options.limit is None:
+            self._tally.planned -= sum(plan.duplicates.values())
+        await self._note(self._brakes.reason or "ended")
+        given_up = {line.name: line.breaker.opened for line in lines if line.breaker.opened}
+        return Outcome(tally=self._tally, stopped=self._brakes.reason, given_up=given_up)
+
+    async def _note(self, state: str) -> None:
+        facts = {"planned": str(self._tally.planned), "state": state}
+        with suppress(DiskFullError):
+            await self._in_journal(self._journal.set_meta, facts)
+
+    async def _in_journal(self, function: Callable[..., Any], *args: object) -> Any:
+        """Run a journal method in a thread, one at a time; what is being written is finished even on cancellation."""
+        return await to_thread.run_sync(lambda: function(*args), limiter=self._journal_turn)
+
+    async def _watch_signals(self, work: anyio.CancelScope) -> None:
+        # Outside the main thread signals are the caller's business: opening the receiver is a ValueError there.
+        with suppress(ValueError), anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async for _ in signals:
+                if self._brakes.on:
+                    work.cancel()
+                self._brakes.stop("interrupted")
+
+    async def _draw(self) -> None:
+        while self._progress.active:
+            self._progress.draw(self._tally)
+            await anyio.sleep(0.5)
+
+    async def unanswered(self, planned: list[PlannedRequest]) -> list[Request]:
+        """Return those without an answer, as requests."""
+        keys = [p.answer_key for p in planned]
+        answered = await self._in_journal(self._journal.answered_of, keys)
+        failed = set() if self._options.retry_failed else await self._in_journal(self._journal.failed_of, keys)
+        self._tally.found += len(answered)
+        missing = [p for p in planned if p.answer_key not in answered]
+        if before := sum(p.answer_key in failed for p in missing):
+            self._tally.failed["failed before"] += before
+        return [p.request() for p in missing if p.answer_key not in failed]
+
+    async def _relabel(self) -> None:
+        """Bring the labels of answers found from earlier runs up to date with the data set; no model is needed."""
+        for name in self._prepared.study.models:
+            planned = self._prepared.plan.planned(name)
+            while chunk := list(islice(planned, _CHUNK)):
+                self._tally.relabelled += await self._in_journal(_relabel, self._journal, chunk)
+
+    async def _work(self, line: Line, queue: _Queue) -> None:
+        while (request := await queue.next()) is not None:
+            await self._answer(line, request)
+
+    async def _answer(self, line: Line, request: Request) -> None:
+        """Ask one request to its end: an answer kept, a failure kept, or left unasked because the run is ending."""
+        attempts = Attempts(line=line)
+        try:
+            self._brakes.check()
+            shown = [
+                await self._projector.show(p, request.spec) for p in shown_in_order(request.question, request.cell)
+            ]
+            several = len(request.chain.steps) > 1
+            earlier = await self._in_journal(self._journal.earlier_calls, request.answer_key) if several else ()
+
+            async def keep(call: EarlierCall) -> None:
+                await self._in_journal(self._journal.add_call, request.answer_key, call)
+
+            timed, calls = await ask_chain(request, shown, earlier, attempts.ask, keep)
+        except StopAsking:
+            return
+        except AskFailed as failed:
+            await self._fail(line, request, failed, attempts.count)
+            return
+        except OSError as error:
+            self._brakes.stop(f"cannot write to {self._options.out}: {error.strerror or error}")
+            return
+        row = answer_row(
+            request,
+            line.entry,
+            study=self._prepared.study.name,
+            endpoint=line.model.endpoint,
+            shown=shown,
+            timed=timed,
+            earlier=calls,
+        )
+        await self._keep(row, request)
+
+    async def _keep(self, answer: Answer, request: Request) -> None:
+        """Commit an answer. It is paid for: on a full disk it waits in memory for room, while nothing new is asked."""
+        with anyio.CancelScope(shield=True):
+            give_up = time.monotonic() + self._options.max_wait_s
+            while True:
+                try:
+                    await self._in_journal(self._journal.add, answer, request, item_digest(request.question))
+                except DiskFullError as error:
+                    self._brakes.stop(str(error))
+                    if time.monotonic() > give_up:
+                        raise
+                    await anyio.sleep(1)
+                else:
+                    self._tally.answer(answer)
+                    return
+
+    async def _fail(self, line: Line, request: Request, failed: AskFailed, attempts: int) -> None:
+        self._tally.failed[failed.cause] += 1
+        question = request.question
+        failure = Failure(
+            answer_key=request.answer_key,
+            study=self._prepared.study.name,
+            dataset=question.dataset,
+            task=question.task,
+            kind=question.kind,
+            model=line.name,
+            question_id=question.question_id,
+            performance_id=question.performance.id,
+            cause=failed.cause,
+            message=failed.message,
+            status=failed.status,
+            attempts=attempts,
+            failed_at=datetime.now(UTC),
+            endpoint=line.model.endpoint,
+        )
+        try:
+            await self._in_journal(self._journal.fail, failure)
+        except DiskFullError as error:
+            self._brakes.stop(str(error))
+
+
+def _relabel(journal: Journal, planned: list[PlannedRequest]) -> int:
+    stored = journal.items_of([p.answer_key for p in planned])
+    changed = 0
+    for one in planned:
+        item = item_digest(one.question)
+        if stored.get(one.answer_key, item) != item:
+            journal.update(one.answer_key, item_columns(one.question), item)
+            changed += 1
+    return changed
+
+
+class _Queue:
+    """The requests of one model that have no answer yet, looked up a chunk at a time as the plan is walked."""
+
+    def __init__(self, engine: _Engine, line: Line, brakes: Brakes, planned: islice[PlannedRequest]) -> None:
+        self._engine = engine
+        self._line = line
+        self._brakes = brakes
+        self._planned = planned
+        self._ready: deque[Request] = deque()
+        self._turn = anyio.Lock()
+
+    async def next(self) -> Request | None:
+        """Return the next request to ask, None when the plan, the run or the model has come to its end."""
+        async with self._turn:
+            while not self._ready and not self._brakes.on and not self._line.breaker.opened:
+                chunk = list(islice(self._planned, _CHUNK))
+                if not chunk:
+                    return None
+                self._ready.extend(await self._engine.unanswered(chunk))
+            if self._brakes.on or self._line.breaker.opened or not self._ready:
+                return None
+            return self._ready.popleft()

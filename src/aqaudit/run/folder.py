@@ -1,0 +1,144 @@
+"""The output folder of a run: whose it is, that one run writes to it at a time, and what it exports at the end."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from aqaudit.records import BadInput
+from aqaudit.run.journal import Journal
+from aqaudit.table import read_answers, write_parquet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+JOURNAL = "answers.sqlite"
+_LOCK = ".lock"
+
+
+@contextmanager
+def opened(path: Path, study: str) -> Iterator[Journal]:
+    """Open (or begin) the folder of a study for writing, locked against a second run.
+
+    Raises
+    ------
+    BadInput
+        The folder belongs to another study, holds something else, or another run is writing to it.
+    """
+    owner = study_of(path)
+    if owner is not None and owner != study:
+        raise BadInput(f"{path}: holds answers of study '{owner}', not of '{study}'; choose another folder with --out")
+    if owner is None and path.exists() and _foreign(path):
+        raise BadInput(f"{path}: is not empty and not an output folder of AQAudit; choose another folder with --out")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be made: {error.strerror}") from error
+    with _locked(path):
+        journal = Journal(path / JOURNAL)
+        try:
+            journal.set_meta({"study": study})
+            yield journal
+        finally:
+            journal.close()
+
+
+def study_of(path: Path) -> str | None:
+    """Return the name of the study whose answers a folder holds, None where it holds none."""
+    if not (path / JOURNAL).is_file():
+        return None
+    journal = Journal(path / JOURNAL, read_only=True)
+    try:
+        return journal.meta("study")
+    finally:
+        journal.close()
+
+
+def _foreign(path: Path) -> bool:
+    if not path.is_dir():
+        return True
+    # A run that was killed before its first answer leaves only its own empty beginnings.
+    return any(entry.name not in {_LOCK, "media", JOURNAL} for entry in path.iterdir())
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    handle = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BadInput(
+                f"{path}: another run is writing to this folder; wait for it or choose another --out"
+            ) from None
+        yield
+    finally:
+        os.close(handle)
+
+
+def is_locked(path: Path) -> bool:
+    """Tell whether a run is writing to a folder now."""
+    if not (path / _LOCK).is_file():
+        return False
+    handle = os.open(path / _LOCK, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(handle)
+
+
+def export(path: Path, journal: Journal) -> None:
+    """Write ``answers.parquet`` and ``failures.parquet`` from the journal, each whole or not at all."""
+    write_parquet(read_answers(path / JOURNAL), path / "answers.parquet")
+    write_parquet(journal.failures(), path / "failures.parquet")
+
+
+def merge(sources: Sequence[Path], out: Path) -> tuple[int, int]:
+    """Unite the folders that shards of one study wrote; return the numbers of answers and of failures left.
+
+    Raises
+    ------
+    BadInput
+        A source holds no answers, or answers of another study.
+    """
+    owners = {}
+    for source in sources:
+        owner = study_of(source)
+        if owner is None:
+            raise BadInput(f"{source}: no answers.sqlite here, so nothing to merge")
+        owners[source] = owner
+    if len(set(owners.values())) > 1:
+        listed = ", ".join(f"{path}: '{owner}'" for path, owner in owners.items())
+        raise BadInput(f"only folders of one study can be merged; found {listed}")
+    if out.resolve() in {source.resolve() for source in sources}:
+        raise BadInput(f"{out}: is one of the folders to merge; choose another one with -o")
+    with opened(out, next(iter(owners.values()))) as journal:
+        for source in sources:
+            journal.absorb(source / JOURNAL)
+            _copy_media(source / "media", out / "media")
+        study = sources[0] / "study.toml"
+        if study.is_file():
+            shutil.copyfile(study, out / "study.toml")
+        export(out, journal)
+        answered, failed = journal.counts()
+        return answered, sum(sum(causes.values()) for causes in failed.values())
+
+
+def _copy_media(source: Path, target: Path) -> None:
+    for file in source.glob("*/*"):
+        copy = target / file.parent.name / file.name
+        if not copy.exists():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileExistsError):
+                try:
+                    os.link(file, copy)
+                except OSError:
+                    shutil.copyfile(file, copy)

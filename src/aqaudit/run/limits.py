@@ -1,0 +1,176 @@
+"""Limits of a run: requests a minute, back-off between attempts, money and request budgets, and the circuit breaker."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import anyio
+
+from aqaudit.models.call import FATAL
+
+if TYPE_CHECKING:
+    import random
+    from pathlib import Path
+
+    from aqaudit.models.call import AskFailed
+
+#: So many attempts in a row with a cause that says "this model cannot be used" stop the model.
+BREAKER = 10
+#: Back-off: the first wait, and the longest one without a server's word.
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 60.0
+#: Below so much free space nothing more is asked.
+DISK_RESERVE = 32 * 2**20
+
+
+class RateLimit:
+    """At most ``rpm`` starts a minute, evenly spaced; without a limit it never waits."""
+
+    def __init__(self, rpm: float | None) -> None:
+        self._gap = 60.0 / rpm if rpm else 0.0
+        self._next = 0.0
+
+    async def wait(self) -> None:
+        """Wait for the next free start."""
+        if self._gap:
+            now = time.monotonic()
+            start = max(now, self._next)
+            self._next = start + self._gap
+            await anyio.sleep(start - now)
+
+
+@dataclass(slots=True, kw_only=True)
+class Breaker:
+    """Opens after :data:`BREAKER` fatal failures in a row of one model; any other outcome starts the count anew."""
+
+    in_a_row: int = 0
+    opened: str | None = None
+    event: anyio.Event = field(default_factory=anyio.Event)
+
+    def success(self) -> None:
+        """Note that the model answered."""
+        self.in_a_row = 0
+
+    def failure(self, failed: AskFailed) -> None:
+        """Note a failed attempt."""
+        self.in_a_row = self.in_a_row + 1 if failed.cause in FATAL else 0
+        if self.in_a_row >= BREAKER and self.opened is None:
+            self.opened = f"{BREAKER} in a row: {failed.cause}: {failed.message}"
+            self.event.set()
+
+
+def back_off(attempt: int, failed: AskFailed, rng: random.Random) -> float:
+    """Return how long to wait before the next attempt: what the server asked for, else doubling, with jitter.
+
+    ``attempt`` counts from 1. A server's ``Retry-After`` is a lower bound and gets jitter on top, so that waiting
+    requests do not all come back in the same instant.
+    """
+    if failed.retry_after_s is not None:
+        return failed.retry_after_s * (1 + 0.1 * rng.random())
+    return min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** (attempt - 1)) * (0.5 + rng.random() / 2)
+
+
+@dataclass(slots=True, kw_only=True)
+class Budget:
+    """What a run may still spend, in requests and in money; both count over one run, retries included.
+
+    Money in flight is reserved at the highest price seen so far (before the first answer: at ``guess_usd``), so that a
+    run stops before, not after, the limit.
+    """
+
+    max_requests: int | None = None
+    max_usd: float | None = None
+    guess_usd: float = 0.0
+    requests: int = 0
+    usd: float = 0.0
+    in_flight: int = 0
+    highest: float = 0.0
+
+    def refusal(self) -> str | None:
+        """Say why no further request may start, or None."""
+        if self.max_requests is not None and self.requests >= self.max_requests:
+            return f"--max-requests {self.max_requests} reached"
+        if self.max_usd is not None:
+            each = self.highest or self.guess_usd
+            if self.usd + (self.in_flight + 1) * each > self.max_usd:
+                return (
+                    f"--max-usd {self.max_usd:g} reached: {self.usd:.4f} USD spent, next request up to {each:.4f} USD"
+                )
+        return None
+
+    def start(self) -> None:
+        """Count a request that is about to be sent."""
+        self.requests += 1
+        self.in_flight += 1
+
+    def end(self, usd: float | None) -> None:
+        """Count what came of it; None when it failed or has no price."""
+        self.in_flight -= 1
+        if usd is not None:
+            self.usd += usd
+            self.highest = max(self.highest, usd)
+
+
+class DiskWatch:
+    """Tells, at most twice a second, whether the folder's disk has room for more answers."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._checked = -1.0
+        self._full: str | None = None
+
+    def refusal(self) -> str | None:
+        """Say that the disk is full, or None."""
+        now = time.monotonic()
+        if now - self._checked > 0.5:
+            free = shutil.disk_usage(self._folder).free
+            self._full = f"disk full: {free // 2**20} MiB free for {self._folder}" if free < DISK_RESERVE else None
+            self._checked = now
+        return self._full
+
+
+class StopAsking(Exception):  # noqa: N818 - not an error: the request stays unasked
+    """The run is ending; the request is left for the next one."""
+
+
+class Brakes:
+    """What ends a run early: a signal, a budget, a full disk. What is in flight is finished, nothing more started."""
+
+    def __init__(self, disk: DiskWatch, budget: Budget) -> None:
+        self._disk = disk
+        self.budget = budget
+        self.reason: str | None = None
+        self._event = anyio.Event()
+
+    @property
+    def on(self) -> bool:
+        """Whether the run is ending."""
+        return self.reason is not None
+
+    def stop(self, reason: str) -> None:
+        """End the run; the first reason given stands."""
+        if self.reason is None:
+            self.reason = reason
+            self._event.set()
+
+    def check(self) -> None:
+        """Raise :class:`StopAsking` when nothing more may be asked."""
+        if not self.on and (reason := self._disk.refusal() or self.budget.refusal()):
+            self.stop(reason)
+        if self.on:
+            raise StopAsking
+
+    async def pause(self, seconds: float, breaker: Breaker) -> bool:
+        """Wait between attempts; return False when the run or the model is given up meanwhile."""
+        with anyio.move_on_after(seconds):
+            async with anyio.create_task_group() as group:
+
+                async def watch(event: anyio.Event) -> None:
+                    await event.wait()
+                    group.cancel_scope.cancel()
+
+                group.start_soon(watch, self._event)
+                group.start_soon(watch, breaker.event)
+        return not (self.on or breaker.opened)

@@ -1,0 +1,49 @@
+"""Reading stored texts anew: after a parser was improved, without asking any model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aqaudit.run.asking import PARSED_COLUMNS
+from aqaudit.run.parse import Expected, logprobs_from_json, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aqaudit.run.journal import Journal
+
+_NEEDED = (
+    "answer_key", "kind", "framing", "answer_words", "options", "option_order", "pair_order", "scale_min", "scale_max",
+    "said", "finish_reason", "option_logprobs", *PARSED_COLUMNS,
+)  # fmt: skip
+
+
+def reparse(journal: Journal) -> tuple[int, int]:
+    """Parse every stored text again and store what changed; return how many rows were read and how many changed."""
+    changes: list[tuple[str, dict[str, object]]] = []
+    read = 0
+    for row in journal.rows(_NEEDED):
+        read += 1
+        parsed = _parsed(row)
+        fresh = {name: getattr(parsed, name) for name in PARSED_COLUMNS}
+        changed = {name: value for name, value in fresh.items() if row[name] != value}
+        if changed:
+            changes.append((str(row["answer_key"]), changed))
+    for key, changed in changes:
+        journal.update(key, changed)
+    return read, len(changes)
+
+
+def _parsed(row: Mapping[str, Any]) -> Any:
+    expected = Expected(
+        kind=row["kind"],
+        framing=row["framing"],
+        answer_words=row["answer_words"] or "true_false",
+        options=row["options"] or (),
+        option_order=row["option_order"] or (),
+        pair_order=row["pair_order"] or "ab",
+        scale_min=row["scale_min"],
+        scale_max=row["scale_max"],
+    )
+    logprobs = logprobs_from_json(row["option_logprobs"])
+    return parse(row["said"] or "", expected, finish_reason=row["finish_reason"], option_logprobs=logprobs)

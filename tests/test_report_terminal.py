@@ -1,0 +1,87 @@
+"""The headline table of a terminal."""
+
+from __future__ import annotations
+
+import re
+
+import polars as pl
+
+from aqaudit.audits import AuditResult, audit
+from aqaudit.audits.finding import Finding
+from aqaudit.report.terminal import headline
+from aqaudit.report.text import width
+from aqaudit.table import to_frame
+from report_sample import answer, sample
+
+
+def test_every_line_fits_80_columns_and_every_scope_has_its_row() -> None:
+    frame = sample()
+    text = headline(audit(frame), frame)
+    assert max(width(line) for line in text.splitlines()) <= 80
+    rows = [line for line in text.splitlines() if re.search(r" (BA|rho) +[01]", line)]
+    assert len(rows) == 12
+    assert "\x1b" not in text
+
+
+def test_a_simulated_judge_is_named_as_one() -> None:
+    frame = sample()
+    text = " ".join(headline(audit(frame), frame).split())
+    assert "Simulated judge: these numbers describe a program that was told the truth" in text
+    assert "judge-always-kind [simulated]" in text
+
+
+def test_too_few_performers_say_so_below_their_row() -> None:
+    frame = sample()
+    lines = headline(audit(frame), frame).splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("ui-prmd squat-errors detect"))
+    assert lines[at].endswith("cannot tell")
+    assert lines[at + 1].strip() == "Only 3 performers; at least 8 are needed for an interval."
+
+
+def test_hostile_names_neither_break_the_width_nor_reach_the_terminal() -> None:
+    name = "\x1b[2J跳水" * 40 + "\u202e\x00" + "x" * 500
+    frame = to_frame([answer("1", model=name, task=name, gold_correct=True, says_correct=True)])
+    text = headline(audit(frame), frame)
+    assert max(width(line) for line in text.splitlines()) <= 80
+    assert not set(text) & {"\x1b", "\x00", "\u202e"}
+
+
+def test_a_judge_that_is_no_better_than_guessing_is_not_fit() -> None:
+    frame = to_frame([answer("1", gold_correct=True, says_correct=True)])
+    bad = Finding(
+        audit="chance",
+        scope={"model": "qwen3-vl", "dataset": "clinic", "task": "squat", "kind": "verify"},
+        measure="balanced_accuracy",
+        value=0.5,
+        low=0.46,
+        high=0.54,
+        chance=0.5,
+        n=123_456_789,
+        clusters=60,
+        headline=True,
+        verdict="fail",
+        summary="qwen3-vl does not judge better than guessing.",
+    )
+    text = headline(AuditResult(findings=(bad,), signature={}), frame)
+    row = next(line for line in text.splitlines() if " BA " in line)
+    assert row.split() == [
+        "clinic",
+        "squat",
+        "verify",
+        "BA",
+        "0.50",
+        *["0.46", "to", "0.54"],
+        "0.50",
+        "123456789",
+        "60",
+        "not",
+        "fit",
+    ]
+    assert "  qwen3-vl does not judge better than guessing." in text
+
+
+def test_no_answers_are_no_headline_and_the_reason_is_told() -> None:
+    frame = to_frame([]).cast({"kind": pl.String})
+    text = headline(audit(frame), frame)
+    assert "No headline figure" in text
+    assert "the table holds no answers" in text
