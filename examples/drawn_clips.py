@@ -102,7 +102,7 @@ class Squat:
     def score(self) -> float:
         """10, less up to 5 for missing depth and up to 4 for an error; in half points."""
         shallow = 5 * min(1, max(0, 90 - self.thigh) / 40)
-        error = 2 * min(2, max(0, self.inward - INWARD_TOLERANCE) / 8 + max(0, self.lean - LEAN_TOLERANCE) / 10)
+        error = 2 * min(2, max(0, self.inward - INWARD_TOLERANCE) / 4 + max(0, self.lean - LEAN_TOLERANCE) / 10)
         return round(2 * (10 - shallow - error)) / 2
 
 
@@ -126,7 +126,7 @@ def figure_from(draw: random.Random) -> Figure:
 
 
 def squats_from(draw: random.Random) -> Iterator[tuple[int, Squat]]:
-    """Yield performer and squat: from each side half of them deep, and half of the deep ones and of the others right."""
+    """Yield performer and squat: from each side half of them deep enough, and half of them with an error."""
     for view in ("front", "side"):
         kinds = [(deep, wrong) for deep in ("above", "at", "below", "above") for wrong in (True, False)]
         kinds = (kinds + kinds)[:PERFORMERS]
@@ -135,7 +135,7 @@ def squats_from(draw: random.Random) -> Iterator[tuple[int, Squat]]:
             thigh = {"above": draw.uniform(52, 72), "at": draw.uniform(90, 93), "below": draw.uniform(106, 114)}[deep]
             lean, inward = draw.uniform(24, 36), draw.uniform(0, 4)
             if wrong and view == "front":
-                inward = draw.uniform(16, 24)
+                inward = draw.uniform(13, 18)
             elif wrong:
                 lean = draw.uniform(56, 66)
             yield performer, Squat(view=view, thigh=thigh, lean=lean, inward=inward)

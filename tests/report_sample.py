@@ -66,7 +66,8 @@ def sample(media: Path | None = None, *, n: int = 300) -> pl.DataFrame:
         small = kind == "detect"
         performer = f"s{random_.randrange(3 if small else 12):02d}"
         version, endpoint, skill = MODELS[model]
-        body = _answered(kind, skill, random_)
+        framing = "negative" if kind == "detect" else ("positive", "negative")[i % 2]
+        body = _answered(kind, skill, framing, random_)
         unread = random_.random() < 0.06
         if unread:
             body |= {
@@ -84,7 +85,7 @@ def sample(media: Path | None = None, *, n: int = 300) -> pl.DataFrame:
                 model_version=version,
                 dataset="ui-prmd" if small else "clinic",
                 task={"verify": "squat", "detect": "squat-errors", "choose": "depth", "score": "execution"}[kind],
-                framing="negative" if kind == "detect" else ("positive", "negative")[i % 2],
+                framing=framing,
                 answer_words="true_false",
                 media_form="frames",
                 fps_asked="default",
@@ -117,12 +118,12 @@ def sample(media: Path | None = None, *, n: int = 300) -> pl.DataFrame:
     return to_frame(rows)
 
 
-def _answered(kind: str, skill: float, random_: random.Random) -> dict[str, object]:
+def _answered(kind: str, skill: float, framing: str, random_: random.Random) -> dict[str, object]:
     good = random_.random() < skill
     if kind in {"verify", "detect"}:
         gold = random_.random() < 0.5
         says = gold if good else True
-        word = "True" if says else "False"
+        word = str(says == (framing == "positive"))
         return {"gold_correct": gold, "says_correct": says, "said": f"<answer>{word}</answer>", "answered": word}
     if kind == "choose":
         options = ["above parallel", "parallel", "below parallel"]

@@ -253,7 +253,8 @@ def _pairs():
     return pl.DataFrame({
         "question_id": [f"q{i // 2}" for i in range(200)], "pair_order": ["ab", "ba"] * 100, "kind": "prefer",
         "performer": [f"p{i // 2 % 20}" for i in range(200)],
-        "gold_prefer": rng.choice(["this", "other"], 100).repeat(2), "prefer": rng.choice(["this", "other", "tie"], 200),
+        "gold_prefer": rng.choice(["this", "other"], 100).repeat(2),
+        "prefer": rng.choice(["this", "other", "tie"], 200),
     })  # fmt: skip
 
 

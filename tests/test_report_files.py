@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import aqaudit
 from aqaudit.audits import audit
 from aqaudit.records import BadInput
 from aqaudit.report import figures, tables, write
@@ -61,6 +62,12 @@ def test_an_answers_file_alone_is_enough(folder: Path, tmp_path: Path) -> None:
     page = write(source, tmp_path / "deep" / "r.html", frames=False)
     assert "Not recorded in these answers: unknown." in page.read_text(encoding="utf-8")
     assert (tmp_path / "deep" / "tables" / "headline.csv").is_file()
+
+
+def test_the_library_writes_a_report_again_and_again(tmp_path: Path) -> None:
+    source = tmp_path / "mine.jsonl"
+    source.write_text('{"question_id": "q1", "kind": "verify", "gold_correct": true, "says_correct": false}\n')
+    assert aqaudit.report(source) == aqaudit.report(source) == tmp_path / "report.html"
 
 
 def test_the_headline_csv_holds_the_unrounded_findings(folder: Path) -> None:

@@ -244,6 +244,14 @@ def test_examples_are_few_and_of_every_outcome(html: str) -> None:
     assert set(titles) == {"Right", "Wrong", "Not readable"}
 
 
+def test_a_preference_is_told_by_the_names_of_the_performances() -> None:
+    row = answer(
+        "1", kind="prefer", performance_id="dive 7", other_id="dive 9", gold_prefer="other", prefer="this", said="A"
+    )
+    text = Reader(render(to_frame([row]))).text
+    assert "Truth dive 9 is better Model says dive 7 is better" in text
+
+
 def test_a_picture_that_cannot_be_shown_is_a_note(tmp_path: Path) -> None:
     def stored(name: str, suffix: str) -> str:
         sha = hashlib.sha256(name.encode()).hexdigest()
@@ -273,12 +281,10 @@ def test_no_answers_at_all_still_make_a_page() -> None:
 
 def test_colours_of_text_keep_a_contrast_of_4_5_in_light_and_dark() -> None:
     css = files("aqaudit.report").joinpath("templates", "page.css").read_text(encoding="utf-8")
-    blocks = [
-        dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", block))
-        for block in re.findall(r":root \{(.*?)\}", css, re.DOTALL)
-    ]
-    light, dark = blocks[0], blocks[1]
-    for colours in (light, dark):
+    roots = re.findall(r":root \{(.*?)\}", css, re.DOTALL)
+    assert len(roots) == 3  # light, dark, print
+    for root in roots:
+        colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", root))
         pairs = [(ink, ground) for ink in ("text", "quiet", "link") for ground in ("page", "box")]
         pairs += [(v, f"{v}-bg") for v in ("ok", "warn", "fail", "cannot_tell", "skipped")]
         for ink, ground in pairs:

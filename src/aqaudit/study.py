@@ -220,8 +220,12 @@ def _validated(table: Mapping[str, Any], where: str) -> StudySpec:
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
     """Say the first thing that is wrong in one line: key, value, what is allowed; an unknown key with the nearest."""
-    first = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in first["loc"] if part not in {"default", "constrained-float"})
+    # A misspelt key is often a missing one too; its own message is the helpful one.
+    first = min(error.errors(include_url=False), key=lambda problem: problem["type"] != "extra_forbidden")
+    place = ""
+    for part in first["loc"]:
+        if part not in {"default", "constrained-float"}:
+            place += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if place else str(part)
     if first["type"] == "extra_forbidden":
         return f"unknown key '{place}'{nearest(str(first['loc'][-1]), _fields(model, first['loc'][:-1]))}"
     if first["type"] == "missing":

@@ -50,6 +50,8 @@ _ADVICE: Mapping[Verdict, str] = {
     "cannot_tell": "Do not rely on it yet: collect answers on more performers, then ask again.",
     "skipped": "",
 }
+_ADVICE_UNREAD = "Too many answers could not be read: look at what it said, then make the answer format plainer."
+_ADVICE_ONE_SIDED = "Nothing can be judged from these truths: add executions of the kind that is missing."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +116,7 @@ def _finding(scope: Scope, name: str, *, headline: bool) -> Finding:
         summary=_summary(scope.labels["model"], name, estimate, verdict, why),
         question=QUESTION,
         why=why,
-        advice=_ADVICE[verdict] if headline else "",
+        advice=_advice(verdict, estimate) if headline else "",
         citation=measure.citation,
         details=details,
         rows=_rows_shown(scope.rows, right=verdict == "ok") if headline else (),
@@ -138,6 +140,16 @@ def _judge(name: str, estimate: Estimate) -> _Judged:
     if name.startswith("spearman"):
         verdict = verdicts.with_coverage(verdict, float(coverage))
     return _Judged(verdict=verdict, useful=levels.useful)
+
+
+def _advice(verdict: Verdict, estimate: Estimate) -> str:
+    coverage = estimate.details.get("coverage")
+    if verdict == "cannot_tell" and isinstance(coverage, float):
+        if coverage < verdicts.thresholds()["chance"]["spearman"]["coverage_too_low"]:
+            return _ADVICE_UNREAD
+        if estimate.value is None:
+            return _ADVICE_ONE_SIDED
+    return _ADVICE[verdict]
 
 
 def _against_baseline(estimate: Estimate) -> Verdict:
@@ -176,7 +188,7 @@ def _summary(model: str, name: str, estimate: Estimate, verdict: Verdict, why: s
         figure += f"; guessing scores {estimate.chance:.2f}"
     if estimate.baseline is not None:
         figure += f", the best constant answer {estimate.baseline:.2f}"
-    figure = f"({figure}; {_count(estimate.n, 'answer')}, {_count(estimate.clusters, 'performer')})"
+    figure = f"({figure}; {_count(estimate.n, 'answer')}, {_count(estimate.clusters, 'performer')}{_unread(estimate)})"
     if name in (*_SHOWN_ONLY, "r_l2"):
         sentence = {
             "ok": f"{model} comes closer to the true scores than always giving the mean",
@@ -195,6 +207,14 @@ def _summary(model: str, name: str, estimate: Estimate, verdict: Verdict, why: s
     if verdict == "fail" and estimate.flag == "constant":
         sentence += "; it always answers the same"
     return f"{sentence} {figure}."
+
+
+def _unread(estimate: Estimate) -> str:
+    """Say how many answers could not be read, where it is more than a few."""
+    coverage = estimate.details.get("coverage")
+    if not isinstance(coverage, float) or coverage >= verdicts.thresholds()["chance"]["spearman"]["coverage_doubtful"]:
+        return ""
+    return f"; {1 - coverage:.0%} of the answers could not be read"
 
 
 def _count(number: int, noun: str) -> str:

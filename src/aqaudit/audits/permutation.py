@@ -117,7 +117,8 @@ def spearman(frame: pl.DataFrame, *, seed: int = SEED, draws: int = DRAWS) -> fl
         return p_value(observed, drawn)
     if variance == 0:
         return 1.0
-    return float(special.ndtr(-(observed - drawn[0]) / math.sqrt(variance)))
+    # A p-value is never nothing, though its digits may run out.
+    return max(float(special.ndtr(-(observed - drawn[0]) / math.sqrt(variance))), 1e-300)
 
 
 def _shuffled_products(x: Floats, y: Floats, rng: np.random.Generator, draws: int) -> Floats:

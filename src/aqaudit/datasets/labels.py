@@ -170,9 +170,9 @@ def _column(header: str, values: tuple[str, ...], lines: Sequence[int], path: Pa
         numbers = tuple(None if value.lower() in _UNKNOWN else float(value) for value in values)
         return Column(header=header, name=name, meaning="score", values=numbers)
     texts = tuple(None if value.lower() in _UNKNOWN else value for value in values)
-    different = {text.casefold() for text in texts if text is not None}
+    different = {text for text in texts if text is not None}
     few = 2 <= len(different) <= MOST_OPTIONS and len(different) < len(known)
-    if few and len(different) < len({text for text in texts if text is not None}):
+    if few and len({text.casefold() for text in different}) < len(different):
         raise BadInput(f"{path}: column {header!r} writes one option in two ways (capital letters); write it in one")
     return Column(header=header, name=name, meaning="choice" if few else "tag", values=texts)
 

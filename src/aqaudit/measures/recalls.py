@@ -115,6 +115,8 @@ def balanced_accuracy(rows: pl.DataFrame, *, per_criterion: bool = False) -> Est
         why = f"every truth is {only}" if rows["gold"].n_unique() == 1 else "no criterion has two classes in its truth"
         return Estimate(value=None, why=why, n=rows.height, clusters=len(names), details=details)
     why, interval = too_small(rows) or "", None
+    if rows["said"].null_count() == rows.height:
+        why = "no answer could be read"
     if not why:
         interval = resample.jackknife_interval(
             value, replicates, bounds=(0.0, 1.0), degenerate=_degenerate(counts, plan)

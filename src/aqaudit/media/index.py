@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import av
 import numpy as np
 
-from aqaudit.media import matroska
+from aqaudit.media.structure import fragment_damage, matroska_damage
 from aqaudit.media.video import DECODE_SECONDS, Deadline, MediaError, open_video, packets
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 MAX_PACKETS = 10_000_000
 MAX_REORDERED = 16  # frames that a stream may hold back, by the H.264 and HEVC standards
 
+# Containers of recordings, which may begin anywhere.
+_BROADCAST = ("mpegts", "mpeg", "mpegvideo", "h264", "hevc")
 # Containers whose header states the duration; others have it estimated from what is there.
 _STATED = ("mov", "matroska", "avi", "flv", "asf")
 
@@ -126,7 +128,7 @@ def _index(path: Path, size: int, mtime_ns: int) -> VideoIndex:  # noqa: ARG001 
     if index is None:
         return _index_by_decoding(path)
     if len(index.keys) and index.order[index.keys[0]] > index.shown[0]:
-        return _without_lost_start(index)
+        return _without_lost_start(index, container.format.name)
     return index
 
 
@@ -227,10 +229,13 @@ def _missing(container: InputContainer, stream: VideoStream, seen: _Packets) -> 
         promised = stream.frames
     if promised > count:
         return f"{count} of the {promised} frames that its header promises", count
+    found = None
     if form.startswith("matroska"):
-        found = matroska.damage(Path(container.name), count)
-        if found is not None:
-            return found[1], sum(place < found[0] for place in seen.places)
+        found = matroska_damage(Path(container.name), count)
+    elif form.startswith("mov"):
+        found = fragment_damage(Path(container.name))
+    if found is not None:
+        return found[1], sum(place < found[0] for place in seen.places)
     if form.startswith(_STATED) and container.duration:
         start = container.start_time or 0
         promised_s, there_s = container.duration / 1e6, seen.end_s - start / 1e6
@@ -303,7 +308,7 @@ def _index_by_decoding(path: Path) -> VideoIndex:
         )
 
 
-def _without_lost_start(index: VideoIndex) -> VideoIndex:
+def _without_lost_start(index: VideoIndex, form: str) -> VideoIndex:
     """Leave out frames before the first key frame that no player can show: the recording began between key frames."""
     first_key = int(index.order[index.keys[0]])
     found: set[int] = set()
@@ -318,7 +323,12 @@ def _without_lost_start(index: VideoIndex) -> VideoIndex:
             found.update(frame.pts for frame in frames if frame.pts is not None and not frame.is_corrupt)
             if any(stamp >= first_key for stamp in found):
                 break
-    kept = np.array([stamp for stamp in index.shown.tolist() if stamp >= first_key or stamp in found], dtype=np.int64)
+    if form in _BROADCAST:
+        lost = {stamp for stamp in index.shown.tolist() if stamp < first_key} - found
+    else:
+        # Other files begin with a key frame: only what is stored after it and shown before it may be lost by design.
+        lost = {stamp for stamp in index.order[index.keys[0] :].tolist() if stamp < first_key} - found
+    kept = index.shown[~np.isin(index.shown, list(lost))]
     if not len(kept):
         raise MediaError(f"{index.path}: no frame of it can be decoded")
     return replace(index, shown=kept)

@@ -15,7 +15,7 @@ import httpx2
 from openai import AsyncOpenAI, OpenAIError
 from pydantic_ai.direct import model_request
 from pydantic_ai.exceptions import ModelHTTPError
-from pydantic_ai.messages import ModelRequest, TextPart, ThinkingPart, UserPromptPart
+from pydantic_ai.messages import ModelRequest, TextPart, ThinkingPart
 from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.profiles.openai import OpenAIModelProfile
 from pydantic_ai.providers.openai import OpenAIProvider
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from aqaudit.models.catalog import ModelEntry
     from aqaudit.records import MediaPart
 
-#: The turn that the extra field ``messages`` replaces.
-_PLACE = [ModelRequest(parts=[UserPromptPart(content="")])]
+#: The empty turn that the extra field ``messages`` replaces.
+_PLACE = [ModelRequest(parts=[])]
 #: Most alternatives a server may be asked for (OpenAI's and vLLM's limit).
 _TOP_LOGPROBS = 20
 _CONNECT_S = 20.0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from aqaudit.report.folder import write
@@ -17,3 +19,15 @@ def __getattr__(name: str) -> object:
 
         return write
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+class _Report(ModuleType):
+    """Importing this package puts it in the place of the function ``aqaudit.report``, so it is called as that one."""
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        from aqaudit.library import report  # noqa: PLC0415
+
+        return report(*args, **options)
+
+
+sys.modules[__name__].__class__ = _Report

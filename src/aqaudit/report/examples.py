@@ -137,7 +137,6 @@ def _example(
 
 
 _EXECUTION = {True: "the execution is correct", False: "the execution has the error", None: "unknown"}
-_PREFERENCE = {"this": "the first-named performance is better", "other": "the other one is better", "tie": "a tie"}
 
 
 def _truth(row: Mapping[str, object]) -> str:
@@ -147,7 +146,7 @@ def _truth(row: Mapping[str, object]) -> str:
         case "choose":
             return clean(row["gold_choice"], 200) or "unknown"
         case "prefer":
-            return _PREFERENCE.get(str(row["gold_prefer"]), "unknown")
+            return _better(row, row["gold_prefer"])
         case _:
             scale = f" on a scale from {_plain(row['scale_min'])} to {_plain(row['scale_max'])}"
             return f"{_plain(row['gold_score'])}{scale if row['scale_max'] is not None else ''}"
@@ -166,9 +165,16 @@ def _answer(row: Mapping[str, object]) -> str:
         case "choose":
             return clean(row["choice"], 200)
         case "prefer":
-            return _PREFERENCE.get(str(row["prefer"]), "unknown")
+            return _better(row, row["prefer"])
         case _:
             return _plain(row["score"])
+
+
+def _better(row: Mapping[str, object], preferred: object) -> str:
+    ids = {"this": row["performance_id"], "other": row["other_id"]}
+    if preferred in ids:
+        return f"{clean(ids[str(preferred)], 80) or f'the performance called {preferred}'} is better"
+    return "both are equally good" if preferred == "tie" else "unknown"
 
 
 def _claim(value: object) -> bool | None:

@@ -22,7 +22,7 @@ from aqaudit.plan import shown_in_order
 from aqaudit.run import folder
 from aqaudit.run.asking import answer_row, ask_chain, item_columns, item_digest
 from aqaudit.run.attempts import Attempts, Line
-from aqaudit.run.estimate import check_prices, highest_price
+from aqaudit.run.estimate import check_prices, first_price
 from aqaudit.run.journal import DiskFullError, Failure
 from aqaudit.run.limits import Brakes, Budget, DiskWatch, StopAsking
 from aqaudit.run.progress import ProgressLine, Tally
@@ -68,7 +68,7 @@ def run(prepared: Prepared, *, quiet: bool = False) -> Outcome:
     budget = Budget(max_requests=options.max_requests, max_usd=options.max_usd)
     if options.max_usd is not None:
         check_prices(prepared)
-        budget.guess_usd = highest_price(prepared)
+        budget.guess_usd = first_price(prepared)
     models = {name: open_model(name, entry) for name, entry in study.models.items()}
     with folder.opened(options.out, study.name) as journal:
         (options.out / "study.toml").write_text(study.text, encoding="utf-8")

@@ -70,8 +70,7 @@ def _estimate(prepared: Prepared, name: str) -> ModelEstimate:
                 clips += 1
             tokens += request_tokens(request, entry, prepared)
     per_request = tokens / sampled if sampled else 0.0
-    output = _OUTPUT if entry.thinking in {None, "off"} else _OUTPUT_THINKING
-    input_tokens, output_tokens = round(per_request * total), output * total
+    input_tokens, output_tokens = round(per_request * total), _output_tokens(entry) * total
     endpoint, remote = entry.destination()
     return ModelEstimate(
         model=name,
@@ -96,6 +95,11 @@ def request_tokens(request: Request, entry: ModelEntry, prepared: Prepared) -> i
         each = _frame_tokens(info.width, info.height, request.spec.max_side, entry)
         media += each * frames_sent(performance, request.spec, prepared)
     return math.ceil(text + media)
+
+
+def _output_tokens(entry: ModelEntry) -> int:
+    assumed = _OUTPUT if entry.thinking in {None, "off"} else _OUTPUT_THINKING
+    return min(assumed, entry.max_output_tokens or assumed)
 
 
 @lru_cache(maxsize=1024)
@@ -143,13 +147,12 @@ def check_prices(prepared: Prepared) -> None:
             )
 
 
-def highest_price(prepared: Prepared) -> float:
-    """Estimate the highest price of a first request over the models, before any answer has told the real one."""
-    highest = 0.0
+def first_price(prepared: Prepared) -> float:
+    """Estimate what a first request costs with the dearest model, before any answer has told the real price."""
+    dearest = 0.0
     for name, entry in prepared.study.models.items():
         request = next(prepared.plan.requests(name), None)
         if request is not None:
-            output = entry.max_output_tokens or _OUTPUT_THINKING
             tokens = request_tokens(request, entry, prepared)
-            highest = max(highest, entry.price(tokens, min(output, _OUTPUT_THINKING)) or 0.0)
-    return highest
+            dearest = max(dearest, entry.price(tokens, _output_tokens(entry)) or 0.0)
+    return dearest

@@ -1,7 +1,7 @@
-"""Matroska and WebM: whether a file is whole.
+"""Whether a file is whole, where its container has no list of its frames to tell.
 
-These files have no list of their frames, and readers step over damage without a word. So the frames are counted here,
-by walking from element to element without reading what is in them (EBML: RFC 8794; Matroska: RFC 9559).
+Readers step over damage in such files without a word. So they are walked here from element to element, without reading
+what is in them: Matroska and WebM (EBML: RFC 8794; Matroska: RFC 9559), and MP4 in fragments (ISO/IEC 14496-12).
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _OF_GROUP = frozenset({0x9B, 0xFB, 0xFD, 0xA2, 0xA4, 0x75A1, 0x75A2, 0xFA, 0x8E,
 _KNOWN = _OF_SEGMENT | _OF_CLUSTER | _OF_GROUP | _BLOCKS
 
 
-def damage(path: Path, frames: int) -> tuple[int, str] | None:
-    """Compare what the file holds with what was read of it.
+def matroska_damage(path: Path, frames: int) -> tuple[int, str] | None:
+    """Compare what a Matroska file holds with what was read of it.
 
     Parameters
     ----------
@@ -101,3 +101,30 @@ def _number(start: bytes) -> tuple[int | None, int]:
     ones = (1 << 7 * length) - 1
     value = int.from_bytes(start[:length], "big") & ones
     return (None if value == ones else value), length
+
+
+_BOXES = frozenset(
+    (b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"sidx", b"ssix", b"mfra", b"free", b"skip", b"wide", b"uuid")
+    + (b"meta", b"meco", b"udta", b"emsg", b"prft", b"pdin", b"pnot")
+)
+
+
+def fragment_damage(path: Path) -> tuple[int, str] | None:
+    """Look for damage between the fragments of an MP4; like :func:`matroska_damage`, None where it has no fragments."""
+    size, at, fragmented = path.stat().st_size, 0, False
+    with path.open("rb") as file:
+        while at < size:
+            file.seek(at)
+            start = file.read(16)
+            length, name = int.from_bytes(start[:4], "big"), start[4:8]
+            if length == 1:
+                length = int.from_bytes(start[8:16], "big")
+            elif length == 0:  # until the end of the file
+                length = size - at
+            fragmented |= name == b"moof"
+            if name not in _BOXES or length < 8:
+                break
+            at += length
+    if fragmented and at != size:
+        return min(at, size), f"damage at byte {min(at, size)} of {size}"
+    return None

@@ -1,0 +1,236 @@
+"""The plan: stable keys, a random prefix, balanced pairs, prompts that say the same of both framings."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aqaudit import BadInput, Study
+from aqaudit.plan import Plan
+from aqaudit.questions import PAIR_USES, pairs, shuffled
+from aqaudit.records import (
+    ChoiceQuestion,
+    Criterion,
+    Dataset,
+    ErrorStatement,
+    Performance,
+    Request,
+    Scale,
+    Slot,
+)
+
+STUDY = """
+name = "s"
+seed = 1
+[[dataset]]
+reader = "folder"
+root = "."
+tasks = TASKS
+[grid]
+model = ["judge"]
+GRID
+[models.judge]
+SETTINGS
+"""
+OPENAI = 'provider = "openai"\nmodel = "m"\nbase_url = "http://127.0.0.1:1/v1"'
+
+
+class Sources:
+    """Every performance has content of its own; ids that begin with i are pictures."""
+
+    def content_hash(self, performance: Performance) -> str:
+        return f"sha-{performance.media.name}"
+
+    def is_image(self, performance: Performance) -> bool:
+        return performance.id.startswith("i")
+
+
+def performance(i: int, **over: object) -> Performance:
+    name = f"v{i:03d}"
+    facts: dict[str, object] = {
+        "id": name,
+        "media": Path(f"{name}.mp4"),
+        "action": "squat",
+        "performer": f"s{i % 5}",
+        "video": name,
+        "criteria": {"deep": i % 3 > 0},
+        "errors": {"knees": () if i % 2 else None},
+        "scores": {"execution": float(i % 7)},
+        "choices": {"hips": "above"},
+    }
+    return Performance(**{**facts, **over})  # type: ignore[arg-type]
+
+
+def dataset(performances: list[Performance], **over: object) -> Dataset:
+    facts: dict[str, object] = {
+        "name": "made",
+        "root": Path(),
+        "criteria": (Criterion(id="deep", action="squat", positive="It is deep.", negative="It is not deep."),),
+        "errors": (ErrorStatement(id="knees", action="squat", statement="The knees fall inward."),),
+        "choices": (ChoiceQuestion(id="hips", action="squat", question="Where?", options=("above", "level", "below")),),
+        "scales": (Scale(id="execution", min=0, max=10),),
+        "performances": performances,
+    }
+    return Dataset(**{**facts, **over})  # type: ignore[arg-type]
+
+
+def plan(
+    data: Dataset,
+    *,
+    tasks: str = '["verify"]',
+    grid: str = "",
+    settings: str = OPENAI,
+    shard: tuple[int, int] | None = None,
+) -> Plan:
+    text = STUDY.replace("TASKS", tasks).replace("GRID", grid).replace("SETTINGS", settings)
+    return Plan.of(Study.parse(text), [data], Sources(), shard)
+
+
+def requests(data: Dataset, **options: str) -> list[Request]:
+    return list(plan(data, **options).requests("judge"))
+
+
+def test_the_count_is_the_number_of_requests() -> None:
+    made = plan(
+        dataset([performance(i) for i in range(9)]),
+        tasks='["verify", "detect", "choose", "score", "prefer"]',
+        grid='framing = ["positive", "negative"]\nperturbation = ["none", "blank"]',
+    )
+    assert made.count("judge") == len(list(made.requests("judge"))) == sum(1 for _ in made.planned("judge"))
+
+
+def test_keys_depend_on_media_prompt_and_settings_and_on_nothing_else() -> None:
+    base = dataset([performance(1)])
+    [key] = [r.answer_key for r in requests(base)]
+    same = [
+        requests(base, settings=OPENAI.replace("127.0.0.1:1", "127.0.0.1:2")),
+        requests(base, settings=OPENAI + "\nconcurrency = 3\nrpm = 7\nusd_per_mtok = [1, 2]\ntimeout_s = 9"),
+        requests(dataset([performance(1, id="renamed", performer="z", criteria={"deep": False}, split="x")])),
+        requests(dataset([performance(1)], name="other")),
+    ]
+    assert [r.answer_key for one in same for r in one] == [key] * len(same)
+    different = [
+        requests(dataset([performance(1, media=Path("else.mp4"))])),
+        requests(dataset([performance(1, start_s=0.5)])),
+        requests(dataset([performance(1, action="squat")], criteria=(Criterion(id="deep", action="squat", positive="It is Deep.", negative="n"),))),
+        requests(base, grid="fps = [8]"),
+        requests(base, grid="frames = [8]"),
+        requests(base, grid='perturbation = ["blank"]'),
+        requests(base, grid='answer_words = ["yes_no"]'),
+        requests(base, settings=OPENAI + "\ntemperature = 0.1"),
+        requests(base, settings=OPENAI.replace('"m"', '"m2"')),
+        requests(base, settings=OPENAI + "\nmax_side = 512"),
+    ]  # fmt: skip
+    keys = [r.answer_key for one in different for r in one]
+    assert len({key, *keys}) == len(keys) + 1
+
+
+def test_a_repeat_is_another_key() -> None:
+    keys = [r.answer_key for r in requests(dataset([performance(1)]), grid="repeats = 3")]
+    assert len(set(keys)) == 3
+
+
+def test_a_rate_means_nothing_for_a_picture_so_it_is_asked_once() -> None:
+    picture = dataset([performance(1, id="i1")])
+    assert len(requests(picture, grid='fps = ["default", 4, 8]')) == 1
+    assert len(requests(dataset([performance(1)]), grid='fps = ["default", 4, 8]')) == 3
+
+
+def test_the_order_does_not_depend_on_the_order_of_the_file_and_a_prefix_is_mixed() -> None:
+    people = [performance(i) for i in range(60)]
+    forward = [p.id for p in shuffled(people, 1)]
+    assert forward == [p.id for p in shuffled(people[::-1], 1)] != [p.id for p in shuffled(people, 2)]
+    assert len({p.performer for p in shuffled(people, 1)[:15]}) == 5
+
+
+@given(st.integers(0, 40), st.integers(1, 8), st.integers(0, 5))
+def test_pairs_are_of_two_performers_with_a_winner_and_no_performance_is_used_too_often(
+    n: int, performers: int, seed: int
+) -> None:
+    people = [performance(i, performer=f"s{i % performers}") for i in range(n)]
+    uses: dict[tuple[str, str], int] = {}
+    for question in pairs(dataset(people), seed):
+        assert question.other is not None
+        assert question.performance.performer != question.other.performer
+        assert question.gold_prefer in {"this", "other"}
+        subject = question.error or question.criterion or ""
+        for one in (question.performance, question.other):
+            uses[subject, one.id] = uses.get((subject, one.id), 0) + 1
+        if question.criterion == "execution":
+            better = question.gold_score > question.other_gold_score  # type: ignore[operator]
+            assert question.gold_prefer == ("this" if better else "other")
+    assert all(count <= PAIR_USES for count in uses.values())
+
+
+def test_both_orders_of_a_pair_show_the_same_two_media_swapped() -> None:
+    made = requests(dataset([performance(i) for i in range(4)]), tasks='["prefer"]')
+    by_pair: dict[str, list[Request]] = {}
+    for request in made:
+        by_pair.setdefault(request.question.question_id, []).append(request)
+    for first, second in by_pair.values():
+        assert first.key_fields[0].split("+") == second.key_fields[0].split("+")[::-1]
+        assert first.answer_key != second.answer_key
+
+
+def test_media_come_before_the_question_and_a_pair_is_labelled() -> None:
+    verify, *_ = requests(dataset([performance(1)]))
+    first, *rest = verify.chain.steps[0].parts
+    assert first == Slot(name="first")
+    assert 'Statement: "It is deep."' in rest[0]  # type: ignore[operator]
+    prefer, *_ = requests(dataset([performance(i) for i in range(4)]), tasks='["prefer"]')
+    parts = prefer.chain.steps[0].parts
+    assert [p for p in parts if isinstance(p, Slot)] == [Slot(name="first"), Slot(name="second")]
+    assert [str(p)[:14] for p in parts if isinstance(p, str)][:2] == ["Performance A:", "Performance B:"]
+
+
+def test_the_two_framings_state_complements_and_nothing_else_changes() -> None:
+    positive, negative = requests(dataset([performance(1)]), grid='framing = ["positive", "negative"]')
+    a, b = (r.key_fields[2] for r in (positive, negative))
+    assert a.replace("It is deep.", "It is not deep.") == b
+    absent, present = requests(dataset([performance(1)]), tasks='["detect"]', grid='framing = ["positive", "negative"]')
+    assert "does not make this error: The knees fall inward." in absent.key_fields[2]
+    assert '"The knees fall inward."' in present.key_fields[2]
+
+
+def test_text_in_braces_of_a_data_set_is_text() -> None:
+    odd = Criterion(id="deep", action="squat", positive="Hips below {first} {answer_format} {0}", negative="n")
+    [request] = requests(dataset([performance(1)], criteria=(odd,)))
+    assert [p for p in request.chain.steps[0].parts if isinstance(p, Slot)] == [Slot(name="first")]
+    assert "Hips below {first} {answer_format} {0}" in request.key_fields[2]
+
+
+def test_options_are_shown_in_an_order_drawn_per_question() -> None:
+    made = requests(dataset([performance(i) for i in range(40)]), tasks='["choose"]')
+    assert len({r.option_order for r in made}) == 6
+    for request in made:
+        letters = [line[3:] for line in request.key_fields[2].splitlines() if line[1:3] == ") "]
+        assert letters == [request.question.options[i] for i in request.option_order]
+
+
+def test_each_scale_of_several_is_a_task_of_its_own() -> None:
+    one = requests(dataset([performance(1)]), tasks='["score"]')
+    assert [r.question.task for r in one] == ["score"]
+    scales = (Scale(id="execution", min=0, max=10), Scale(id="style", min=0, max=5))
+    both = dataset([performance(1, scores={"execution": 3, "style": 4})], scales=scales)
+    assert [r.question.task for r in requests(both, tasks='["score"]')] == ["score:execution", "score:style"]
+
+
+def test_shards_part_the_plan_by_performance() -> None:
+    data = dataset([performance(i) for i in range(50)])
+    whole = {r.answer_key for r in requests(data)}
+    parts = [list(plan(data, shard=(i, 3)).requests("judge")) for i in (1, 2, 3)]
+    assert sorted(key for part in parts for key in (r.answer_key for r in part)) == sorted(whole)
+    assert [plan(data, shard=(i, 3)).count("judge") for i in (1, 2, 3)] == [len(p) for p in parts]
+
+
+def test_a_task_without_labels_is_refused() -> None:
+    bare = dataset([dataclasses.replace(performance(1), scores={})])
+    with pytest.raises(BadInput, match="no label for task 'score'.*verify, detect, choose"):
+        plan(bare, tasks='["score"]')
+    with pytest.raises(BadInput, match="nothing to ask"):
+        text = STUDY.replace("tasks = TASKS\n", "").replace("GRID", "").replace("SETTINGS", OPENAI)
+        Plan.of(Study.parse(text), [dataset([])], Sources())
