@@ -140,7 +140,8 @@ def table(questions: int, clips: int) -> None:
     print(f"  {'client':22}{'questions/s':>12}{'CPU ms each':>13}")
     print(f"  {'bare openai SDK':22}{found['bare_per_s']:12.0f}{found['bare_cpu_ms']:13.2f}")
     print(f"  {'aqaudit model':22}{found['ours_per_s']:12.0f}{found['ours_cpu_ms']:13.2f}")
-    print(f"  ratio {ratio:.2f} (at least 0.8 wanted)")
+    cpu = found["bare_cpu_ms"] / found["ours_cpu_ms"]
+    print(f"  ratio of the rates {ratio:.2f} (at least 0.8 wanted); by CPU time alone {cpu:.2f}")
     print(f"  peak memory {small['peak']:.0f} MiB ({small['opened']:.0f} before the first question; under 200 wanted)")
     with ServerProcess("--delay", "0.5") as server:
         for who, wanted in (("ours", "; under 600 wanted"), ("bare", "")):

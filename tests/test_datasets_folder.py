@@ -321,6 +321,10 @@ def test_an_empty_or_missing_file_says_what_is_needed(tmp_path: Path) -> None:
     (tmp_path / "clips.jsonl").unlink()
     with pytest.raises(BadInput, match=r"clips\.jsonl is missing; `aqaudit init"):
         datasets.read("folder", tmp_path)
+    (tmp_path / "dataset.toml").unlink()
+    with pytest.raises(BadInput) as caught:
+        datasets.read("folder", tmp_path)
+    assert str(caught.value).startswith(f"{tmp_path / 'dataset.toml'} is missing; `aqaudit init")
 
 
 def test_text_that_is_not_utf8_is_named_by_its_line(tmp_path: Path) -> None:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from media_clips import performance, spec
 
 from aqaudit.media.sampling import sample, window
+from media_clips import performance, spec
 
 
 def times(frames: int, fps: float) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
 import subprocess
 import sys
 import time
@@ -13,6 +12,12 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+
+from aqaudit.media import video
+from aqaudit.media.prepare import prepare
+from aqaudit.media.store import MediaStore
+from aqaudit.media.video import MediaError
+from aqaudit.records import BadInput
 from media_clips import (
     cut_with_edit_list,
     make_clip,
@@ -23,12 +28,6 @@ from media_clips import (
     spec,
     with_matrix,
 )
-
-from aqaudit.media import video
-from aqaudit.media.prepare import prepare
-from aqaudit.media.store import MediaStore
-from aqaudit.media.video import MediaError
-from aqaudit.records import BadInput
 
 
 @pytest.fixture
@@ -96,25 +95,23 @@ def test_frames_hidden_by_an_edit_list_are_never_shown(tmp_path, store):
     assert numbers(prepare(performance(cut, start_s=0.4), spec(frames=3), store)) == [51, 63, 75]
 
 
-@pytest.mark.parametrize(
-    ("matrix", "top_left"),
-    [((0, 1, -1, 0), "bottom left"), ((0, -1, 1, 0), "top right"), ((-1, 0, 0, -1), "bottom right"),
-     ((-1, 0, 0, 1), "top right")],
-    ids=["90", "270", "180", "mirrored"],
-)  # fmt: skip
-def test_frames_are_turned_upright(matrix, top_left, tmp_path, store):
+TURNS = {
+    "a quarter clockwise": ((0, 1, -1, 0), lambda stored: np.rot90(stored, -1)),
+    "a quarter counter-clockwise": ((0, -1, 1, 0), lambda stored: np.rot90(stored, 1)),
+    "half": ((-1, 0, 0, -1), lambda stored: stored[::-1, ::-1]),
+    "mirrored": ((-1, 0, 0, 1), lambda stored: stored[:, ::-1]),
+}
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_frames_are_turned_upright(turn, tmp_path, store):
+    matrix, turned = TURNS[turn]
     plain = make_clip(tmp_path / "plain.mp4", frames=3)
     stored = picture_at(prepare(performance(plain), spec(frames=1), store).parts[0].path).astype(int)
-    turned = with_matrix(plain, tmp_path / "turned.mp4", *matrix)
-    shown = prepare(performance(turned), spec(frames=1), store)
-    expected = {"90": np.rot90(stored, -1), "270": np.rot90(stored, 1), "180": stored[::-1, ::-1]}
-    wanted = expected.get({(0, 1): "90", (0, -1): "270"}.get(matrix[:2], "180" if matrix[3] < 0 else ""))
-    wanted = stored[:, ::-1] if wanted is None else wanted
-    got = picture_at(shown.parts[0].path).astype(int)
-    assert got.shape == wanted.shape
-    assert (shown.width, shown.height) == (wanted.shape[1], wanted.shape[0])
+    shown = prepare(performance(with_matrix(plain, tmp_path / "turned.mp4", *matrix)), spec(frames=1), store)
+    wanted, got = turned(stored), picture_at(shown.parts[0].path).astype(int)
+    assert (shown.height, shown.width) == got.shape[:2] == wanted.shape[:2]
     assert np.abs(got - wanted).mean() < 3
-    assert top_left
 
 
 def test_oblong_pixels_are_made_square_without_scaling_up(tmp_path, store):
@@ -228,7 +225,7 @@ def test_a_clip_that_takes_too_long_is_given_up(tmp_path, store, monkeypatch):
 def test_too_many_frames_are_refused_with_the_remedy(tmp_path, store, monkeypatch):
     clip = make_clip(tmp_path / "clip.mp4", frames=20)
     monkeypatch.setattr("aqaudit.media.prepare.MAX_FRAMES", 10)
-    with pytest.raises(MediaError, match="20 frames to show.*set fps or frames"):
+    with pytest.raises(MediaError, match=r"20 frames to show.*set fps or frames"):
         prepare(performance(clip), spec(), store)
     assert len(prepare(performance(clip), spec(frames=10), store).parts) == 10
 
@@ -295,4 +292,3 @@ def test_errors_of_media_are_bad_input(tmp_path, store):
     assert issubclass(MediaError, BadInput)
     with pytest.raises(BadInput, match="p1"):
         prepare(performance(tmp_path / "missing.mp4"), spec(), store)
-    shutil.rmtree(tmp_path)

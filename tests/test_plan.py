@@ -113,10 +113,11 @@ def test_keys_depend_on_media_prompt_and_settings_and_on_nothing_else() -> None:
         requests(dataset([performance(1)], name="other")),
     ]
     assert [r.answer_key for one in same for r in one] == [key] * len(same)
+    reworded = Criterion(id="deep", action="squat", positive="It is Deep.", negative="n")
     different = [
         requests(dataset([performance(1, media=Path("else.mp4"))])),
         requests(dataset([performance(1, start_s=0.5)])),
-        requests(dataset([performance(1, action="squat")], criteria=(Criterion(id="deep", action="squat", positive="It is Deep.", negative="n"),))),
+        requests(dataset([performance(1)], criteria=(reworded,))),
         requests(base, grid="fps = [8]"),
         requests(base, grid="frames = [8]"),
         requests(base, grid='perturbation = ["blank"]'),
@@ -229,8 +230,8 @@ def test_shards_part_the_plan_by_performance() -> None:
 
 def test_a_task_without_labels_is_refused() -> None:
     bare = dataset([dataclasses.replace(performance(1), scores={})])
-    with pytest.raises(BadInput, match="no label for task 'score'.*verify, detect, choose"):
+    with pytest.raises(BadInput, match=r"no label for task 'score'.*verify, detect, choose"):
         plan(bare, tasks='["score"]')
+    study = Study.parse(STUDY.replace("tasks = TASKS\n", "").replace("GRID", "").replace("SETTINGS", OPENAI))
     with pytest.raises(BadInput, match="nothing to ask"):
-        text = STUDY.replace("tasks = TASKS\n", "").replace("GRID", "").replace("SETTINGS", OPENAI)
-        Plan.of(Study.parse(text), [dataset([])], Sources())
+        Plan.of(study, [dataset([])], Sources())

@@ -6,15 +6,15 @@ import json
 import sqlite3
 from pathlib import Path
 
-import made
 import polars as pl
 import pytest
-from servers import Faulty, LoopbackServer, Seen, Send, answer_chat, chat, openai_error
 
 import aqaudit
+import made
 from aqaudit import BadInput, Study, read_answers
 from aqaudit.run.folder import merge
 from aqaudit.run.state import read_state
+from servers import Faulty, LoopbackServer, Seen, Send, answer_chat, chat, openai_error
 
 
 @pytest.fixture

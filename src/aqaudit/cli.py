@@ -16,6 +16,7 @@ import typer
 from aqaudit.records import BadInput
 
 if TYPE_CHECKING:
+    from aqaudit.models.catalog import ModelEntry
     from aqaudit.run.engine import Outcome
     from aqaudit.run.preparation import Prepared
 
@@ -309,14 +310,32 @@ def models(
         entries = {**entries, **Study.read(study).models}
     if check is None:
         for name, entry in entries.items():
-            typer.echo(catalog.line(name, entry))
+            typer.echo(f"{name}: {entry.provider}, {entry.model} at {entry.destination()[0]}")
+            typer.echo(f"    {_usable(name, entry)}")
         return
+    from aqaudit.models.call import AskFailed
     from aqaudit.models.check import check as check_model
     from aqaudit.records import nearest
 
     if check not in entries:
         raise BadInput(f"--check {check}: no such model{nearest(check, entries)}; name its study with --study")
-    typer.echo(check_model(check, entries[check]))
+    try:
+        typer.echo(check_model(check, entries[check]))
+    except AskFailed as failed:
+        typer.echo(f"no answer: {failed.cause}: {_one_line(failed.message)}", err=True)
+        raise typer.Exit(1) from None
+
+
+def _usable(name: str, entry: ModelEntry) -> str:
+    from aqaudit.models.catalog import api_key
+
+    try:
+        key = api_key(name, entry)
+    except BadInput as error:
+        return f"not usable now: {error}"
+    if entry.provider == "simulated":
+        return "usable; a simulated judge, not a vision-language model"
+    return "usable: the key is set" if key else "usable if its server runs (no key needed)"
 
 
 if __name__ == "__main__":

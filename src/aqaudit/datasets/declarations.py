@@ -68,8 +68,9 @@ def read_declarations(path: Path) -> Declarations:
     BadInput
         For anything that is not as described in the contract of a folder data set, one line.
     """
+    text = read_text(path)
     try:
-        table = tomllib.loads(read_text(path))
+        table = tomllib.loads(text)
     except ValueError as error:  # TOMLDecodeError, and numbers of thousands of digits
         raise BadInput(f"{path}: not TOML: {error}") from None
     try:

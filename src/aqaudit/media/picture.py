@@ -146,8 +146,9 @@ def _decode_jpeg(data: bytes) -> Picture:
     try:
         decoded = simplejpeg.decode_jpeg(data, colorspace="RGB")
     except ValueError as error:
-        # Padding between two markers: common, harmless, and no pixel is lost.
-        if "extraneous bytes" not in str(error):
+        # A few bytes of padding before a marker are common and harmless; many are what is left over after damage.
+        padding = re.search(r"(\d+) extraneous bytes", str(error))
+        if padding is None or int(padding[1]) > 16:
             raise
         decoded = simplejpeg.decode_jpeg(data, colorspace="RGB", strict=False)
     return np.asarray(decoded, dtype=np.uint8)

@@ -21,6 +21,10 @@ _OF_CLUSTER = frozenset({0xE7, 0xA7, 0xAB, 0x5854, 0xAF, 0xEC, 0xBF})
 _OF_GROUP = frozenset({0x9B, 0xFB, 0xFD, 0xA2, 0xA4, 0x75A1, 0x75A2, 0xFA, 0x8E, 0xCB, 0xCC, 0xC8})
 _KNOWN = _OF_SEGMENT | _OF_CLUSTER | _OF_GROUP | _BLOCKS
 
+_BOXES = frozenset(
+    b"ftyp styp moov moof mdat sidx ssix mfra free skip wide uuid meta meco udta emsg prft pdin pnot".split()
+)
+
 
 def matroska_damage(path: Path, frames: int) -> tuple[int, str] | None:
     """Compare what a Matroska file holds with what was read of it.
@@ -101,12 +105,6 @@ def _number(start: bytes) -> tuple[int | None, int]:
     ones = (1 << 7 * length) - 1
     value = int.from_bytes(start[:length], "big") & ones
     return (None if value == ones else value), length
-
-
-_BOXES = frozenset(
-    (b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"sidx", b"ssix", b"mfra", b"free", b"skip", b"wide", b"uuid")
-    + (b"meta", b"meco", b"udta", b"emsg", b"prft", b"pdin", b"pnot")
-)
 
 
 def fragment_damage(path: Path) -> tuple[int, str] | None:
