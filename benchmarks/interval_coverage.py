@@ -1,7 +1,8 @@
 """How often the 95 % intervals contain the truth, by simulation.
 
 Judges with a known figure answer about executions of G performers: 12 a performer on average, the number of them with
-a coefficient of variation CV, answers about one performer correlated (ICC). The target is 92.5 to 97.5 % from 20
+a coefficient of variation CV, answers about one performer correlated (ICC, of
+the normal values that are cut into right and wrong). The target is 92.5 to 97.5 % from 20
 performers on. A run whose sample is refused (``resample.too_small``) gives no interval and is not counted;
 the table says how many were kept.
 

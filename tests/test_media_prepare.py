@@ -300,7 +300,7 @@ def test_a_full_disk_leaves_no_partial_file(tmp_path, monkeypatch):
 
 def test_real_clips_go_out_clean_and_at_their_own_rate(shared_data, store):
     videos = shared_data / "samples" / "rgb_video"
-    for name, fps, frames in (("pose_squats.mp4", 5, 65), ("beam_cam01.mp4", 60, 100), ("beam_cam02.mp4", 60, 100)):
+    for name, fps, frames in (("pose_squats.mp4", 5, 65), ("beam_cam02.mp4", 60, 100), ("beam_cam04.mp4", 60, 100)):
         one = performance(videos / name)
         shown = prepare(one, spec(fps=1000 if frames == 65 else 10, max_side=256), store)
         assert shown.fps == (5 if frames == 65 else 10)
@@ -310,7 +310,9 @@ def test_real_clips_go_out_clean_and_at_their_own_rate(shared_data, store):
         assert shown.times_s == pytest.approx([n / min(fps, 10) for n in range(shown.frames)], abs=0.01)
         (part,) = prepare(one, spec(form="video", fps=8, native_sampling=True), store).parts
         assert_clean(part.path.read_bytes())
-        times, _ = decoded(part.path.read_bytes())
+        with av.open(str(part.path)) as container:
+            packets = [packet for packet in container.demux(video=0) if packet.size]
+        times = sorted(float(packet.pts * packet.time_base) for packet in packets)
         assert times == pytest.approx([n / fps for n in range(frames)], abs=1e-3)
         assert part.fps == min(8, fps)
 

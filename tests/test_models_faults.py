@@ -68,7 +68,7 @@ def test_a_server_that_dies_for_good_is_a_refused_connection() -> None:
     answered = [one for one in results if isinstance(one, Reply)]
     causes = {one.cause for one in results if isinstance(one, AskFailed)}
     assert 20 <= len(answered) <= 30
-    assert causes == {"connection"}
+    assert "refused" in causes <= {"refused", "connection"}
 
 
 @pytest.mark.parametrize("flag", ["--rate-limit-every", "--empty-every"])

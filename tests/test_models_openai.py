@@ -285,7 +285,7 @@ def test_a_refused_connection_says_so() -> None:
         pass
     with pytest.raises(AskFailed, match=r"cannot reach http://127.0.0.1:\d+: ") as failed:
         ask(server, call())
-    assert failed.value.cause == "connection"
+    assert failed.value.cause == "refused"
 
 
 def test_a_server_that_hangs_is_given_up() -> None:

@@ -24,13 +24,14 @@ _STRICT = ConfigDict(extra="forbid", frozen=True)
 
 
 class DatasetSpec(BaseModel):
-    """A ``[[dataset]]`` table: a reader, where its files are, which split and which kinds of question."""
+    """A ``[[dataset]]`` table: a reader, where its files are, which split and kinds of question, the reader's options."""
 
     model_config = _STRICT
     reader: str
     root: str | None = None
     split: str | None = None
-    tasks: tuple[Kind, ...] | None = None
+    tasks: tuple[Kind, ...] | None = Field(None, min_length=1)
+    options: dict[str, Any] = {}
 
 
 class Grid(BaseModel):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 from typing import TYPE_CHECKING
 
 import httpx2
@@ -12,7 +13,7 @@ from pydantic_ai import exceptions as ai
 from aqaudit.models.call import AskFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from aqaudit.models.call import Cause
 
@@ -76,7 +77,8 @@ def explain(  # noqa: PLR0911 - one return for each kind of failure
         limit = "" if timeout_s is None else f" within {timeout_s:g} s"
         return AskFailed("timeout", f"no answer from {endpoint}{limit}")
     if isinstance(error, (ai.ModelConnectionError, httpx2.TransportError, ConnectionError)):
-        return AskFailed("connection", f"cannot reach {endpoint}: {_reason(error) or text}")
+        cause: Cause = "refused" if _nobody_there(error) else "connection"
+        return AskFailed(cause, f"cannot reach {endpoint}: {_reason(error) or text}")
     if _redirected(error):
         return AskFailed("bad_request", f"{endpoint} redirects elsewhere, which is not followed: set base_url to there")
     if isinstance(error, ai.ModelAPIError) and "decode" not in text.lower() and "JSON" not in text:
@@ -94,18 +96,33 @@ def _redirected(error: Exception) -> bool:
     return isinstance(status, int) and 300 <= status < 400
 
 
-def _reason(error: BaseException) -> str:
-    """Return the plainest sentence in a chain of causes: ``[Errno 111] Connection refused`` and the like."""
+def _chain(error: BaseException) -> Iterator[BaseException]:
     seen: set[int] = set()
     cause: BaseException | None = error
-    found = ""
     while cause is not None and id(cause) not in seen:
         seen.add(id(cause))
+        yield cause
+        if isinstance(cause, BaseExceptionGroup):
+            for inner in cause.exceptions:
+                yield from _chain(inner)
+        cause = cause.__cause__ or cause.__context__
+
+
+def _nobody_there(error: BaseException) -> bool:
+    """Tell a server that does not run, or a name that leads nowhere, from a connection that broke on the way."""
+    return any(isinstance(cause, ConnectionRefusedError | socket.gaierror) for cause in _chain(error)) or (
+        "Connection refused" in _reason(error)
+    )
+
+
+def _reason(error: BaseException) -> str:
+    """Return the plainest sentence in a chain of causes: ``[Errno 111] Connection refused`` and the like."""
+    found = ""
+    for cause in _chain(error):
         if isinstance(cause, OSError) and cause.strerror:
             return cause.strerror
         if isinstance(cause, httpx2.TransportError) and str(cause):
             found = redact(str(cause))
-        cause = cause.__cause__ or cause.__context__
     return found
 
 

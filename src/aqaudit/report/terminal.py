@@ -69,10 +69,15 @@ def headline(result: AuditResult, frame: pl.DataFrame, width: int = 80) -> str:
 
 def _facts(frame: pl.DataFrame, wide: int) -> list[str]:
     unread = frame.filter(frame["parse"] != "ok").height
-    text = (
-        f"{frame.height:,} answers, {frame['model'].n_unique():,} models, {frame['performer'].n_unique():,} "
-        f"performers; {unread:,} answers without a readable verdict."
+    counts = ", ".join(
+        f"{n:,} {word}" if n == 1 else f"{n:,} {word}s"
+        for n, word in (
+            (frame.height, "answer"),
+            (frame["model"].n_unique(), "model"),
+            (frame["performer"].n_unique(), "performer"),
+        )
     )
+    text = f"{counts}; {unread:,} without a readable verdict."
     return _wrapped(text, wide, "  ")
 
 

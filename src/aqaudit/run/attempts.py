@@ -66,7 +66,7 @@ class Attempts:
         while True:
             line.brakes.check()
             await line.rate.wait()
-            line.brakes.check()
+            await line.brakes.admit()
             attempt += 1
             self.count += 1
             try:
@@ -86,7 +86,6 @@ class Attempts:
     async def _once(self, call: Call) -> Timed:
         line = self.line
         budget, timeout_s = line.brakes.budget, line.entry.timeout_s
-        budget.start()
         usd: float | None = None
         began = time.monotonic()
         try:

@@ -87,18 +87,19 @@ class Budget:
     usd: float = 0.0
     in_flight: int = 0
     highest: float = 0.0
+    _ended: anyio.Event = field(default_factory=anyio.Event)
 
-    def refusal(self) -> str | None:
-        """Say why no further request may start, or None."""
-        if self.max_requests is not None and self.requests >= self.max_requests:
-            return f"--max-requests {self.max_requests} reached"
-        if self.max_usd is not None:
-            each = self.highest or self.guess_usd
-            if self.usd + (self.in_flight + 1) * each > self.max_usd:
-                return (
-                    f"--max-usd {self.max_usd:g} reached: {self.usd:.4f} USD spent, next request up to {each:.4f} USD"
-                )
-        return None
+    def spent_requests(self) -> str | None:
+        """Say that no further request may start because of their number, or None."""
+        over = self.max_requests is not None and self.requests >= self.max_requests
+        return f"--max-requests {self.max_requests} reached" if over else None
+
+    def short_of_money(self) -> str | None:
+        """Say that one more request might pass the money limit, or None."""
+        each = self.highest or self.guess_usd
+        if self.max_usd is None or self.usd + (self.in_flight + 1) * each <= self.max_usd:
+            return None
+        return f"--max-usd {self.max_usd:g} reached: {self.usd:.4f} USD spent, next request up to {each:.4f} USD"
 
     def start(self) -> None:
         """Count a request that is about to be sent."""
@@ -111,6 +112,12 @@ class Budget:
         if usd is not None:
             self.usd += usd
             self.highest = max(self.highest, usd)
+        self._ended.set()
+        self._ended = anyio.Event()
+
+    async def wait_for_an_end(self) -> None:
+        """Wait until a request in flight has ended."""
+        await self._ended.wait()
 
 
 class DiskWatch:
@@ -157,10 +164,22 @@ class Brakes:
 
     def check(self) -> None:
         """Raise :class:`StopAsking` when nothing more may be asked."""
-        if not self.on and (reason := self._disk.refusal() or self.budget.refusal()):
+        if not self.on and (reason := self._disk.refusal() or self.budget.spent_requests()):
             self.stop(reason)
         if self.on:
             raise StopAsking
+
+    async def admit(self) -> None:
+        """Let one request start, once money is sure to be left for it, or raise :class:`StopAsking`."""
+        self.check()
+        while reason := self.budget.short_of_money():
+            # What is in flight may turn out cheaper than was put aside for it.
+            if self.budget.in_flight == 0:
+                self.stop(reason)
+            else:
+                await self.budget.wait_for_an_end()
+            self.check()
+        self.budget.start()
 
     async def pause(self, seconds: float, breaker: Breaker) -> bool:
         """Wait between attempts; return False when the run or the model is given up meanwhile."""

@@ -85,7 +85,7 @@ def prepare(study: Study, options: RunOptions) -> Prepared:
         if change not in PERTURBATIONS:
             hint = nearest(change, PERTURBATIONS)
             raise BadInput(f"{study.name}: grid.perturbation: '{change}' is not available{hint}")
-    found = [datasets.read(d.reader, study.root_of(d), split=d.split) for d in study.spec.dataset]
+    found = [datasets.read(d.reader, study.root_of(d), split=d.split, **d.options) for d in study.spec.dataset]
     destinations = _destinations(study, found, options.allow_upload)
     sources = MediaSources(SourceCache(None))
     for dataset in found:
