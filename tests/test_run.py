@@ -215,7 +215,7 @@ def test_max_usd_with_an_unknown_price_is_refused_before_anything_is_asked(data:
 
 
 def test_rpm_spaces_the_requests(data: Path, tmp_path: Path) -> None:
-    import time  # noqa: PLC0415
+    import time
 
     began = time.monotonic()
     with LoopbackServer(answer_chat()) as server:
@@ -298,8 +298,8 @@ def test_unparsed_texts_are_answers_and_reparse_needs_no_model(data: Path, tmp_p
     with sqlite3.connect(tmp_path / "out" / "answers.sqlite") as db:
         db.execute("update answers set said = '<answer>True</answer>'")
     db.close()
-    from aqaudit.run import folder  # noqa: PLC0415
-    from aqaudit.run.reparse import reparse  # noqa: PLC0415
+    from aqaudit.run import folder
+    from aqaudit.run.reparse import reparse
 
     with folder.opened(tmp_path / "out", "made-study") as journal:
         assert reparse(journal) == (24, 24)
@@ -337,7 +337,7 @@ def test_a_secret_never_reaches_a_file(data: Path, tmp_path: Path, monkeypatch: 
 
 
 def test_two_runs_cannot_write_to_one_folder_nor_two_studies(data: Path, tmp_path: Path) -> None:
-    from aqaudit.run import folder  # noqa: PLC0415
+    from aqaudit.run import folder
 
     study = Study.read(made.study(data, model=made.SIMULATED))
     with folder.opened(tmp_path / "out", "made-study"), pytest.raises(BadInput, match="another run is writing"):

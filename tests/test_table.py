@@ -20,15 +20,15 @@ MINIMUM = {
 }
 
 #: The columns in the order of the published contract.
-CONTRACT = """
-answer_key study schema_version
-dataset split task kind model model_version thinking temperature max_tokens view strategy framing answer_words
-perturbation media_form fps_asked fps_sent frames_sent width height shots pair_order option_order repeat seed prompt_id
-question_id performance_id other_id pair_id performer video action criterion error severity tolerance unit family tags
-options gold_correct gold_score other_gold_score gold_choice gold_prefer scale_min scale_max
-said answered reasoning parse finish_reason says_correct score choice prefer p_correct option_logprobs
-calls input_tokens output_tokens reasoning_tokens seconds usd asked_at endpoint media_sha256
-""".split()
+CONTRACT = (
+    "answer_key study schema_version "
+    "dataset split task kind model model_version thinking temperature max_tokens view strategy framing answer_words "
+    "perturbation media_form fps_asked fps_sent frames_sent width height shots pair_order option_order repeat seed "
+    "prompt_id question_id performance_id other_id pair_id performer video action criterion error severity tolerance "
+    "unit family tags options gold_correct gold_score other_gold_score gold_choice gold_prefer scale_min scale_max "
+    "said answered reasoning parse finish_reason says_correct score choice prefer p_correct option_logprobs "
+    "calls input_tokens output_tokens reasoning_tokens seconds usd asked_at endpoint media_sha256"
+).split()
 
 
 def minimum(**columns: object) -> pl.DataFrame:
@@ -94,7 +94,7 @@ def test_a_bad_value_is_named_with_row_column_value_and_what_is_allowed(
 
 
 def test_a_misspelt_column_is_refused_with_the_nearest_name() -> None:
-    with pytest.raises(BadInput, match="'performr'.*'performer'"):
+    with pytest.raises(BadInput, match=r"'performr'.*'performer'"):
         normalise(minimum(performr=["x", "y", "z"]))
 
 
@@ -104,7 +104,7 @@ def test_columns_of_another_harness_are_left_out() -> None:
 
 @pytest.mark.parametrize("missing", ["question_id", "kind", "gold_correct", "says_correct"])
 def test_too_few_columns_are_refused(missing: str) -> None:
-    with pytest.raises(BadInput, match="needs one of|is missing"):
+    with pytest.raises(BadInput, match=r"needs one of|is missing"):
         normalise(minimum().drop(missing))
 
 

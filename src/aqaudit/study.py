@@ -24,7 +24,7 @@ _STRICT = ConfigDict(extra="forbid", frozen=True)
 
 
 class DatasetSpec(BaseModel):
-    """A ``[[dataset]]`` table: a reader, where its files are, which split and kinds of question, the reader's options."""
+    """A ``[[dataset]]`` table: reader, place, split, kinds of question, and options that the reader names."""
 
     model_config = _STRICT
     reader: str

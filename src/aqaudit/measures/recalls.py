@@ -116,7 +116,8 @@ def balanced_accuracy(rows: pl.DataFrame, *, per_criterion: bool = False) -> Est
         return Estimate(value=None, why=why, n=rows.height, clusters=len(names), details=details)
     why, interval = too_small(rows) or "", None
     if rows["said"].null_count() == rows.height:
-        why = "no answer could be read"
+        # Both reasons: more performers would not help a judge whose texts hold no answer, nor the other way round.
+        why = "; ".join(filter(None, ("no answer could be read", why)))
     if not why:
         interval = resample.jackknife_interval(
             value, replicates, bounds=(0.0, 1.0), degenerate=_degenerate(counts, plan)
