@@ -350,3 +350,11 @@ def test_two_runs_cannot_write_to_one_folder_nor_two_studies(data: Path, tmp_pat
     (tmp_path / "mine" / "thesis.txt").write_text("do not touch")
     with pytest.raises(BadInput, match="not an output folder"):
         aqaudit.run(study, out=tmp_path / "mine")
+
+
+def test_a_run_without_a_single_answer_still_leaves_readable_tables(data: Path, tmp_path: Path) -> None:
+    with LoopbackServer(lambda _: openai_error(400, "no")) as server:
+        outcome = aqaudit.run(Study.read(made.study(data, model=made.served(server.base_url))), out=tmp_path / "out")
+    assert not outcome.complete
+    assert read_answers(tmp_path / "out").is_empty()
+    assert len(failures(tmp_path / "out")) == 24

@@ -68,6 +68,7 @@ TRUTH_AND_ANSWER: dict[str, tuple[str, str]] = {
 
 _NOT_NEGATIVE = ("repeat", "shots", "calls", "frames_sent", "input_tokens", "output_tokens", "seconds", "usd")
 _UNKNOWN = "unknown"
+_BATCH = 5000
 
 
 def read_answers(source: str | Path) -> pl.DataFrame:
@@ -132,9 +133,17 @@ def _read_sqlite(path: Path) -> pl.DataFrame:
             raise sqlite3.DatabaseError("it has no table 'answers'")
         # Lists are JSON text and booleans integers in SQLite; normalise() turns them into the column's type.
         overrides = {c: _sqlite_dtype(SCHEMA[c]) for c in columns if c in SCHEMA}
-        return pl.read_database(
-            "SELECT * FROM answers ORDER BY rowid", db, schema_overrides=overrides, infer_schema_length=None
+        # In batches: rows as Python objects take many times the memory of a frame.
+        batches = pl.read_database(
+            "SELECT * FROM answers ORDER BY rowid",
+            db,
+            iter_batches=True,
+            batch_size=_BATCH,
+            schema_overrides=overrides,
+            infer_schema_length=None,
         )
+        empty = pl.DataFrame(schema={c: overrides.get(c, pl.String()) for c in columns})
+        return pl.concat([empty, *batches], how="vertical_relaxed")
 
 
 def _sqlite_dtype(dtype: pl.DataType) -> pl.DataType:

@@ -13,7 +13,7 @@ from aqaudit.media.index import VideoIndex, index_video
 from aqaudit.media.perturb import perturbation
 from aqaudit.media.sampling import SAME_S, Window, sample, slack_s, window
 from aqaudit.media.source import check_frames, frames_within, kind_of
-from aqaudit.media.video import DECODE_SECONDS, MAX_FRAMES, Deadline, MediaError, decode
+from aqaudit.media.video import DECODE_SECONDS, MAX_FRAMES, Deadline, MediaError, decode, open_video
 from aqaudit.media.views import view
 from aqaudit.records import Shown
 
@@ -50,8 +50,8 @@ def prepare(performance: Performance, spec: MediaSpec, store: MediaStore) -> Sho
     performance
         Whose media are shown.
     spec
-        Form ``frames``: one JPEG a frame. ``video``: one MP4 (a still picture goes as JPEG), copied without decoding
-        for a provider that samples by itself where nothing is drawn or masked. ``none``: nothing.
+        Form ``frames``: one JPEG a frame. ``video``: one MP4 (a still picture goes as JPEG), copied without encoding
+        where nothing is drawn, masked, resampled or scaled. ``none``: nothing.
     store
         Receives the files.
 
@@ -145,12 +145,25 @@ def _check_count(clip: _Clip, chosen: Sample) -> None:
 
 
 def _copyable(performance: Performance, spec: MediaSpec, clip: _Clip) -> VideoIndex | None:
-    """Return the source where it may be sent as it is: asked for, nothing drawn or hidden, a codec for an MP4."""
-    asked = spec.form == "video" and spec.native_sampling
+    """Return the source where it may be sent as it is: nothing drawn, hidden or left out, a codec for an MP4.
+
+    A provider that samples by itself takes a part of a file by offsets, in any size; another one gets a copy only when
+    the whole clip is shown at its own rate and is not too large.
+    """
     untouched = spec.view == "rgb" and spec.perturbation == "none" and not performance.masks
-    if asked and untouched and isinstance(clip.source, VideoIndex) and encode.can_copy(clip.source):
-        return clip.source
-    return None
+    if spec.form != "video" or not untouched or not isinstance(clip.source, VideoIndex):
+        return None
+    if not spec.native_sampling:
+        whole = clip.part.first == 0 and clip.part.last == len(clip.times_s) - 1
+        own_rate = spec.fps is None and spec.frames is None and spec.max_frames is None
+        if not (whole and own_rate and _fits(clip.path, spec.max_side)):
+            return None
+    return clip.source if encode.can_copy(clip.source) else None
+
+
+def _fits(path: Path, max_side: int) -> bool:
+    with open_video(path) as (_, stream):
+        return max(stream.codec_context.width, stream.codec_context.height) <= max_side
 
 
 def _pictures(clip: _Clip, positions: Sequence[int], performance: Performance, spec: MediaSpec) -> Iterator[Picture]:
@@ -231,6 +244,9 @@ def _as_copy(clip: _Clip, index: VideoIndex, chosen: Sample, spec: MediaSpec, st
         size = size if any(size) else picture.shown_size(frame, index.aspect)
     cut = encode.copy(index, clip.part.first, clip.part.last)
     asked = spec.fps is not None or spec.frames is not None or spec.max_frames is not None
+    part = store.put(cut.data, "video/mp4")
+    if not spec.native_sampling:
+        return Shown(parts=(part,), frames=len(chosen.positions), fps=chosen.fps, width=size[0], height=size[1])
     fps = chosen.fps if asked else None
-    part = replace(store.put(cut.data, "video/mp4"), start_s=cut.start_s, end_s=cut.end_s, fps=fps)
+    part = replace(part, start_s=cut.start_s, end_s=cut.end_s, fps=fps)
     return Shown(parts=(part,), frames=len(chosen.positions), fps=fps, width=size[0], height=size[1])
