@@ -56,7 +56,7 @@ async def drive(count: int, width: int, one: Callable[[int], Awaitable[object]])
 
 
 def files(folder: Path, count: int, size: int, mime: str) -> list[MediaPart]:
-    from aqaudit.records import MediaPart  # noqa: PLC0415 - each scenario pays for its own imports
+    from aqaudit.records import MediaPart
 
     parts = []
     for _ in range(count):
@@ -69,7 +69,7 @@ def files(folder: Path, count: int, size: int, mime: str) -> list[MediaPart]:
 
 def bare(url: str, parts: list[MediaPart]) -> Callable[[int], Awaitable[object]]:
     """Ask as a careful user of the SDK would: read the picture, encode it, send it."""
-    from openai import AsyncOpenAI  # noqa: PLC0415 - each scenario pays for its own imports
+    from openai import AsyncOpenAI
 
     client = AsyncOpenAI(base_url=url, api_key="none", max_retries=0)
 
@@ -87,7 +87,7 @@ def bare(url: str, parts: list[MediaPart]) -> Callable[[int], Awaitable[object]]
 
 
 def ours(url: str, parts: list[MediaPart], width: int) -> Callable[[int], Awaitable[object]]:
-    from aqaudit.models.catalog import load, open_model  # noqa: PLC0415 - each scenario pays for its own imports
+    from aqaudit.models.catalog import load, open_model
 
     table = {"provider": "openai", "model": "test-model", "base_url": url, "max_output_tokens": 64}
     model = open_model("bench", load("bench", {**table, "concurrency": width}))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import random
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aqaudit.records import LETTERS, TRUE_FALSE
 from aqaudit.run.parse import Expected, parse, strip_thinking
 
 VERIFY = Expected(kind="verify")
@@ -162,3 +165,72 @@ def test_any_text_is_read_without_error_and_an_answer_is_an_allowed_one(said: st
 @given(st.text(alphabet="<>/thinkanswer TrueFalse\n", max_size=60))
 def test_thinking_never_survives(text: str) -> None:
     assert "</think>" not in strip_thinking(text).lower()
+
+
+@pytest.mark.parametrize("words", ["true_false", "yes_no", "a_b"])
+def test_the_instruction_repeated_is_no_answer(words: str) -> None:
+    from aqaudit.prompts.template import WORDING, load
+
+    instruction = load(WORDING).section(f"answer {words}")[0][1]
+    expected = Expected(kind="verify", answer_words=words)  # type: ignore[arg-type]
+    assert parse(instruction, expected).parse == "unparsed"
+    first = TRUE_FALSE[words][0]  # type: ignore[index]
+    assert parse(f"{instruction}\n<answer>{first}</answer>", expected).says_correct is True
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("choose", CHOOSE), ("prefer", PREFER), ("score", SCORE)])
+def test_the_other_instructions_repeated_are_no_answer(kind: str, expected: Expected) -> None:
+    from aqaudit.prompts.template import WORDING, load
+
+    assert parse(load(WORDING).section(f"answer {kind}")[0][1], expected).parse == "unparsed"
+
+
+def test_an_answer_begun_after_another_one_takes_its_place_unless_it_was_cut() -> None:
+    assert parse("<answer>True</answer> No: <answer>False", VERIFY).says_correct is False
+    assert parse("<answer>True</answer> No: <answer>Fal", VERIFY, finish_reason="length").parse == "truncated"
+    assert parse("<answer>True</answer> No: <answer>", VERIFY).parse == "unparsed"
+
+
+def test_the_point_that_a_number_begins_with_is_part_of_it() -> None:
+    assert parse("<answer>.5</answer>", SCORE).score == 0.5
+    assert parse("<answer>**.5**</answer>", SCORE).score == 0.5
+    assert parse("<answer>**5.**</answer>", SCORE).score == 5.0
+
+
+def test_the_text_of_one_option_is_never_read_as_the_letter_of_another() -> None:
+    shown = Expected(kind="choose", options=("way", "away", "a way"))
+    assert parse("<answer>away</answer>", shown).choice == "away"
+    assert parse("<answer>A) way</answer>", shown).choice == "way"
+    assert parse("<answer>a way</answer>", shown).parse == "unparsed"  # letter A and its text, or the third option
+
+
+def test_a_probability_of_two_impossible_answers_is_unknown() -> None:
+    logprobs = {"True": -math.inf, "False": -math.inf}
+    assert parse("<answer>True</answer>", VERIFY, option_logprobs=logprobs).p_correct is None
+
+
+@pytest.mark.parametrize("part", ["<answer>", "<think>", "</think>", " ", "\n", "answer ", "<answer>5 ", "I cannot "])
+def test_a_text_that_goes_round_in_circles_is_read_at_once(part: str) -> None:
+    began = time.monotonic()
+    for expected in (VERIFY, SCORE, CHOOSE):
+        parse("7 " + part * (100_000 // len(part)) + "x", expected)
+    assert time.monotonic() - began < 3
+
+
+@given(
+    st.lists(st.sampled_from(["a", "b", "way", "away", "a way", "b) a", "level", "A"]), min_size=2, unique=True),
+    st.randoms(use_true_random=False),
+    st.data(),
+)
+def test_an_option_is_read_only_from_its_own_letter_or_its_own_text(
+    options: list[str], rng: random.Random, data: st.DataObject
+) -> None:
+    order = list(range(len(options)))
+    rng.shuffle(order)
+    place = data.draw(st.integers(0, len(options) - 1))
+    letter, text = LETTERS[place], options[order[place]]
+    expected = Expected(kind="choose", options=tuple(options), option_order=tuple(order))
+    assert parse(f"<answer>{letter}</answer>", expected).choice == text
+    assert parse(f"<answer>{letter}) {text}</answer>", expected).choice in {text, None}
+    if len(text) > 1:
+        assert parse(f"<answer>{text}</answer>", expected).choice in {text, None}

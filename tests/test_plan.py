@@ -17,6 +17,7 @@ from aqaudit.records import (
     Criterion,
     Dataset,
     ErrorStatement,
+    Mask,
     Performance,
     Request,
     Scale,
@@ -235,3 +236,58 @@ def test_a_task_without_labels_is_refused() -> None:
     study = Study.parse(STUDY.replace("tasks = TASKS\n", "").replace("GRID", "").replace("SETTINGS", OPENAI))
     with pytest.raises(BadInput, match="nothing to ask"):
         Plan.of(study, [dataset([])], Sources())
+
+
+def test_a_scale_a_criterion_and_an_error_of_one_name_are_three_questions_about_a_pair() -> None:
+    people = [performance(i, criteria={"x": i % 2 > 0}, errors={"x": () if i % 2 else None}) for i in range(4)]
+    people = [dataclasses.replace(p, scores={"x": float(i)}) for i, p in enumerate(people)]
+    data = dataset(
+        people,
+        criteria=(Criterion(id="x", action="squat", positive="It is deep.", negative="It is not deep."),),
+        errors=(ErrorStatement(id="x", action="squat", statement="The knees fall inward."),),
+        scales=(Scale(id="x", min=0, max=10),),
+    )
+    made = [r for r in requests(data, tasks='["prefer"]') if r.cell.pair_order == "ab"]
+    assert len({r.question.question_id for r in made}) == len(made)
+    for request in made:
+        assert f"in this respect: {request.question.text}" in request.key_fields[2]
+    assert {r.question.text for r in made} == {"x", "It is deep.", "not making this error: The knees fall inward."}
+
+
+def test_a_clip_beside_a_picture_is_sampled_as_a_clip() -> None:
+    [first, *_] = requests(dataset([performance(0, id="i0"), performance(1, id="v1")]), tasks='["prefer"]')
+    assert first.spec.fps == 2.0
+
+
+def test_what_cannot_be_worded_or_is_left_out_altogether_is_refused_before_anything_is_asked() -> None:
+    many = ChoiceQuestion(id="hips", action="squat", question="Where?", options=tuple(f"o{i}" for i in range(27)))
+    with pytest.raises(BadInput, match=r"'hips' has 27 options.*at most 26"):
+        plan(dataset([performance(1, choices={"hips": "o3"})], choices=(many,)), tasks='["choose"]')
+    text = STUDY.replace("TASKS", '["verify"]').replace("GRID", "").replace("SETTINGS", OPENAI)
+    study = Study.parse(text + '\n[[skip]]\nkind = "verify"\n')
+    with pytest.raises(BadInput, match="leaves out every cell of model 'judge'"):
+        Plan.of(study, [dataset([performance(1)])], Sources())
+
+
+def test_masks_windows_words_for_the_system_and_the_seed_are_in_the_key() -> None:
+    base = dataset([performance(1)])
+    [key] = [r.answer_key for r in requests(base)]
+    mask = Mask(box=(0, 0, 9, 9))
+    different = [
+        requests(dataset([performance(1, masks=(mask,))])),
+        requests(dataset([performance(1, masks=(dataclasses.replace(mask, to_s=1.0),))])),
+        requests(dataset([performance(1, first_frame=1, last_frame=9)])),
+        requests(base, settings=OPENAI + '\nsystem_prompt = "Think."'),
+        requests(base, settings=OPENAI + '\nmedia_form = "video"'),
+        requests(base, settings=OPENAI + "\nmax_frames = 8"),
+        requests(base, settings=OPENAI + "\ndefault_fps = 4"),
+        requests(base, settings=OPENAI + '\nthinking = "on"'),
+        requests(base, settings=OPENAI + "\nmax_output_tokens = 9"),
+    ]  # fmt: skip
+    seeded = STUDY.replace("seed = 1", "seed = 2").replace("TASKS", '["verify"]').replace("GRID", "")
+    different.append(
+        list(Plan.of(Study.parse(seeded.replace("SETTINGS", OPENAI)), [base], Sources()).requests("judge"))
+    )
+    keys = [r.answer_key for one in different for r in one]
+    assert len(keys) == 10
+    assert len({key, *keys}) == 11

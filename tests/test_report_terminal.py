@@ -11,7 +11,7 @@ from aqaudit.audits.finding import Finding
 from aqaudit.report.terminal import headline
 from aqaudit.report.text import width
 from aqaudit.table import to_frame
-from report_sample import answer, sample
+from report_sample import answer, failures, sample
 
 
 def test_every_line_fits_80_columns_and_every_scope_has_its_row() -> None:
@@ -36,6 +36,13 @@ def test_too_few_performers_say_so_below_their_row() -> None:
     at = next(i for i, line in enumerate(lines) if line.startswith("ui-prmd squat-errors detect"))
     assert lines[at].endswith("cannot tell")
     assert lines[at + 1].strip() == "Only 3 performers; at least 8 are needed for an interval."
+
+
+def test_requests_that_brought_no_answer_are_not_passed_over() -> None:
+    frame = sample()
+    text = " ".join(headline(audit(frame), frame, failed=failures()).split())
+    assert "! Requests that brought no answer and are in no figure: gemini-3.1-pro 1, qwen3-vl 2." in text
+    assert "no answer" not in headline(audit(frame), frame, failed=failures().clear())
 
 
 def test_hostile_names_neither_break_the_width_nor_reach_the_terminal() -> None:

@@ -156,7 +156,8 @@ def test_ten_refusals_in_a_row_stop_that_model_and_let_the_others_go_on(
         path.write_text(
             'name = "two"\n[[dataset]]\nreader = "folder"\nroot = "."\ntasks = ["verify"]\n'
             '[grid]\nmodel = ["bad", "good"]\n'
-            f"[models.bad]\n{made.served(bad.base_url, concurrency=2)}\n[models.good]\n{made.served(good.base_url)}\n"
+            f"[models.bad]\n{made.served(bad.base_url, concurrency=2).replace('test-model', 'bad-model')}\n"
+            f"[models.good]\n{made.served(good.base_url)}\n"
         )
         outcome = aqaudit.run(Study.read(path), out=tmp_path / "out")
         # GET requests that look for the right model name are not attempts

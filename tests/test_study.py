@@ -96,3 +96,16 @@ def test_a_study_that_is_not_there_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="did you mean 'quickstart'"):
         Study.read("quickstar")
     assert Study.read("quickstart").name == "quickstart"
+
+
+def test_models_whose_answers_could_not_be_told_apart_are_refused() -> None:
+    twin = BASE.replace('["judge"]', '["judge", "twin"]').replace("GRID", "")
+    with pytest.raises(BadInput, match="'judge' and 'twin' are the same model with the same settings"):
+        Study.parse(twin + '[models.twin]\nprovider = "simulated"\nlatency_s = 1\n')
+    study = Study.parse(twin + '[models.twin]\nprovider = "simulated"\nskill = 0.9\n')
+    assert list(study.models) == ["judge", "twin"]
+
+
+def test_a_slip_in_the_table_of_a_model_that_the_grid_leaves_out_is_a_slip_all_the_same() -> None:
+    with pytest.raises(BadInput, match=r"models\.spare\.temprature.*'temperature'"):
+        parse(text=BASE + '[models.spare]\nprovider = "openai"\nmodel = "m"\ntemprature = 1\n')

@@ -5,11 +5,14 @@ Exit codes: 0 done; 1 finished with failures or stopped by a limit; 2 bad input 
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import shlex
 import sys
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -35,23 +38,72 @@ Folder = Annotated[Path, typer.Argument(help="Output folder of a run.")]
 Source = Annotated[Path, typer.Argument(help="Output folder of a run, or answers as .parquet, .sqlite or .jsonl.")]
 
 
+#: Exit code that typer gives a command interrupted by Ctrl-C.
+_INTERRUPTED = 130
+# typer exports this one of its parser's errors; what it derives from (UsageError) has moved between versions.
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
+
 def main() -> None:
-    """Run the command line; a :class:`~aqaudit.records.BadInput` is one line on standard error and exit code 2."""
+    """Run the command line; bad input of any kind is one line on standard error and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A path or label that the terminal's encoding does not have is no reason to fail.
+            stream.reconfigure(errors="backslashreplace")
     try:
-        app()
+        for argument in sys.argv[1:]:
+            if any("\ud800" <= c <= "\udfff" for c in argument):
+                shown = os.fsencode(argument).decode(errors="backslashreplace")
+                raise BadInput(f"{shown}: is not UTF-8 text; rename the file")  # noqa: TRY301
+        code = app(standalone_mode=False)
     except BadInput as error:
-        sys.stderr.write(f"aqaudit: {_one_line(str(error))}\n")
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(1)
+        _refuse(str(error))
+    except _UsageError as error:
+        _refuse(_usage(error))
     except BrokenPipeError:
         # The reader of our output has gone; what was asked is on disk.
         sys.stderr.close()
         sys.exit(1)
+    except OSError as error:
+        _refuse(f"{error.filename or 'output'}: {error.strerror or error}")
+    except (KeyboardInterrupt, typer.Abort):
+        code = _INTERRUPTED
+    if code == _INTERRUPTED:
+        sys.stderr.write("aqaudit: interrupted\n")
+        code = 1
+    sys.exit(code)
+
+
+def _refuse(message: str) -> NoReturn:
+    with suppress(AttributeError, OSError):  # standard error may be closed or full; the exit code still tells
+        sys.stderr.write(f"aqaudit: {_one_line(message)}\n")
+        sys.stderr.flush()
+    sys.exit(2)
+
+
+def _usage(error: Exception) -> str:
+    """Return a message of the option parser as one line that names the command and where its help is."""
+    context = getattr(error, "ctx", None)
+    if context is not None and type(error).__name__ == "NoArgsIsHelpError":
+        typer.echo(context.get_help())
+        return f"no command was given; see {context.command_path} --help"
+    said = getattr(error, "format_message", error.__str__)().rstrip(".")
+    command = context.command_path if context is not None else "aqaudit"
+    return f"{said[:1].lower()}{said[1:]}; see {command} --help"
 
 
 def _one_line(text: str) -> str:
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return _printable(" ".join(text.split()))
+
+
+def _printable(text: str) -> str:
+    """Return text with what could steer a terminal, or is half a character, written as an escape."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+
+
+def _say(text: str = "") -> None:
+    """Print lines on standard output; what a file name or label holds of terminal control is escaped."""
+    typer.echo(_printable(text))
 
 
 @app.command()
@@ -63,8 +115,8 @@ def init(
     from aqaudit.datasets.init import initialise
 
     for path in initialise(folder, csv):
-        typer.echo(f"wrote {path}")
-    typer.echo(f"next: edit {folder / 'dataset.toml'}, then aqaudit run {folder / 'study.toml'} --dry-run")
+        _say(f"wrote {path}")
+    _say(f"next: edit {folder / 'dataset.toml'}, then aqaudit run {folder / 'study.toml'} --dry-run")
 
 
 @app.command()
@@ -168,7 +220,7 @@ def _reparse(out: Path, study: str) -> None:
     with folder.opened(out, study) as journal:
         read, changed = reparse(journal)
         folder.export(out, journal)
-    typer.echo(f"read {read} answers again, {changed} changed, in {out}")
+    _say(f"read {read} answers again, {changed} changed, in {out}")
 
 
 def _print_estimate(prepared: Prepared) -> None:
@@ -177,40 +229,38 @@ def _print_estimate(prepared: Prepared) -> None:
     for plan in estimate(prepared):
         usd = "unknown" if plan.usd is None else f"about {plan.usd:.2f} USD"
         where = "leaves this machine" if plan.leaves_machine else "stays on this machine"
-        typer.echo(f"model {plan.model} -> {plan.endpoint} ({where})")
-        typer.echo(
+        _say(f"model {plan.model} -> {plan.endpoint} ({where})")
+        _say(
             f"  requests      {plan.requests}"
             + (f" ({plan.duplicates} equal ones left out)" if plan.duplicates else "")
         )
-        typer.echo(f"  performances  {plan.performances}, about {plan.frames_per_clip:.1f} frames each")
-        typer.echo(f"  tokens        about {plan.input_tokens:,} in, {plan.output_tokens:,} out")
-        typer.echo(f"  money         {usd}")
+        _say(f"  performances  {plan.performances}, about {plan.frames_per_clip:.1f} frames each")
+        _say(f"  tokens        about {plan.input_tokens:,} in, {plan.output_tokens:,} out")
+        _say(f"  money         {usd}")
     for planned in prepared.plan.datasets:
         for problem in planned.dataset.problems[:3]:
-            typer.echo(f"note: {planned.dataset.name}: {problem}")
+            _say(f"note: {planned.dataset.name}: {problem}")
         if len(planned.dataset.problems) > 3:
-            typer.echo(
-                f"note: {planned.dataset.name}: {len(planned.dataset.problems) - 3} more; see aqaudit data check"
-            )
-    typer.echo("tokens and money are estimates; nothing was asked")
+            _say(f"note: {planned.dataset.name}: {len(planned.dataset.problems) - 3} more; see aqaudit data check")
+    _say("tokens and money are estimates; nothing was asked")
 
 
 def _print_outcome(outcome: Outcome, out: Path, resume: str) -> None:
     tally = outcome.tally
     failed = sum(tally.failed.values())
-    typer.echo(f"{out}: {tally.answered} answered now, {tally.found} found, {failed} failed, {tally.left} left")
+    _say(f"{out}: {tally.answered} answered now, {tally.found} found, {failed} failed, {tally.left} left")
     if tally.answered and tally.unreadable:
-        typer.echo(f"  {tally.unreadable} answers could not be read as an answer; they count as wrong")
+        _say(f"  {tally.unreadable} answers could not be read as an answer; they count as wrong")
     if tally.relabelled:
-        typer.echo(f"  {tally.relabelled} stored answers took over changed labels")
+        _say(f"  {tally.relabelled} stored answers took over changed labels")
     for cause, n in tally.failed.most_common():
-        typer.echo(f"  failed: {cause}: {n}")
+        _say(f"  failed: {cause}: {n}")
     for model, reason in outcome.given_up.items():
-        typer.echo(f"  model {model} was given up after {reason}")
+        _say(f"  model {model} was given up after {reason}")
     if outcome.stopped:
-        typer.echo(f"  stopped: {outcome.stopped}")
+        _say(f"  stopped: {outcome.stopped}")
     if not outcome.complete:
-        typer.echo(f"  to go on: {resume}")
+        _say(f"  to go on: {resume}")
 
 
 @app.command()
@@ -219,7 +269,7 @@ def status(folder: Folder) -> None:
     from aqaudit.run.state import read_state
 
     for line in read_state(folder).lines():
-        typer.echo(line)
+        _say(line)
 
 
 @app.command()
@@ -231,7 +281,7 @@ def merge(
     from aqaudit.run.folder import merge as merge_folders
 
     answered, failed = merge_folders(folders, out)
-    typer.echo(f"{out}: {answered} answers, {failed} failures")
+    _say(f"{out}: {answered} answers, {failed} failures")
 
 
 @app.command()
@@ -241,6 +291,7 @@ def audit(
 ) -> None:
     """Run all audits on an answers table."""
     from aqaudit import audits
+    from aqaudit.report.folder import failures
     from aqaudit.report.terminal import headline
     from aqaudit.table import read_answers
 
@@ -255,7 +306,7 @@ def audit(
             json_file.write_text(text, encoding="utf-8")
         except OSError as error:
             raise BadInput(f"--json {json_file}: cannot be written: {error.strerror}") from error
-    typer.echo(headline(result, frame))
+    _say(headline(result, frame, failed=failures(source)).rstrip("\n"))
 
 
 @app.command()
@@ -269,7 +320,7 @@ def report(
     """Write one self-contained page, with its tables and figures beside it."""
     from aqaudit.report.folder import write
 
-    typer.echo(str(write(source, out, frames=not no_frames)))
+    _say(str(write(source, out, frames=not no_frames)))
 
 
 @data_app.command("list")
@@ -278,7 +329,7 @@ def data_list() -> None:
     from aqaudit import datasets
 
     for known in datasets.known():
-        typer.echo(str(known))
+        _say(str(known))
 
 
 @data_app.command("check")
@@ -290,7 +341,7 @@ def data_check(
     from aqaudit import datasets
 
     found = datasets.check(name, root)
-    typer.echo(str(found))
+    _say(str(found))
 
 
 @app.command()
@@ -310,8 +361,8 @@ def models(
         entries = {**entries, **Study.read(study).models}
     if check is None:
         for name, entry in entries.items():
-            typer.echo(f"{name}: {entry.provider}, {entry.model} at {entry.destination()[0]}")
-            typer.echo(f"    {_usable(name, entry)}")
+            _say(f"{name}: {entry.provider}, {entry.model} at {entry.destination()[0]}")
+            _say(f"    {_usable(name, entry)}")
         return
     from aqaudit.models.call import AskFailed
     from aqaudit.models.check import check as check_model
@@ -320,7 +371,7 @@ def models(
     if check not in entries:
         raise BadInput(f"--check {check}: no such model{nearest(check, entries)}; name its study with --study")
     try:
-        typer.echo(check_model(check, entries[check]))
+        _say(check_model(check, entries[check]))
     except AskFailed as failed:
         typer.echo(f"no answer: {failed.cause}: {_one_line(failed.message)}", err=True)
         raise typer.Exit(1) from None

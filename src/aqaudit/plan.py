@@ -16,18 +16,17 @@ from aqaudit.keys import (
     key_start,
     media_spec,
     prompt_text,
-    show_fields,
     spec_json,
     window_json,
 )
 from aqaudit.prompts import strategies
-from aqaudit.records import BadInput, MediaSpec, Request
+from aqaudit.records import LETTERS, BadInput, Request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from aqaudit.prompts.strategies import Medium
-    from aqaudit.records import Cell, Chain, Dataset, Kind, Performance, Question
+    from aqaudit.records import Cell, Chain, Dataset, Kind, MediaSpec, Performance, Question
     from aqaudit.study import Study
 
 
@@ -79,7 +78,8 @@ class Plan:
         Raises
         ------
         BadInput
-            A task that the study names finds no label in its data set, or nothing is left to ask.
+            A task that the study names finds no label in its data set, a strategy has no wording for it, or nothing is
+            left to ask.
         """
         planned = []
         for spec, dataset in zip(study.spec.dataset, datasets, strict=True):
@@ -96,11 +96,18 @@ class Plan:
                     )
             if not tasks:
                 raise BadInput(f"{study.name}: data set '{dataset.name}' carries no label, so there is nothing to ask")
+            _check_wording(study, dataset, tasks)
             planned.append(plan)
         names = [p.dataset.name for p in planned]
         if len(set(names)) < len(names):
             raise BadInput(f"{study.name}: two data sets are both named '{max(names, key=names.count)}'; rename one")
-        return cls(study, planned, sources, shard)
+        made = cls(study, planned, sources, shard)
+        for model in study.models:
+            if not any(study.cells(kind, model, p.dataset.name) for p in planned for kind in p.tasks):
+                raise BadInput(
+                    f"{study.name}: skip leaves out every cell of model '{model}'; take it out of grid.model"
+                )
+        return made
 
     def questions(self) -> Iterator[Question]:
         """Yield every question once, whatever the grid."""
@@ -122,16 +129,17 @@ class Plan:
     def planned(self, model: str) -> Iterator[PlannedRequest]:
         """Yield what :meth:`requests` does, with the key worked out and the rest left for those who need it."""
         self.duplicates[model] = 0
+        twins = self._twins()
+        of_twins: set[str] = set()
         for planned in self.datasets:
             writer = _Writer(self.study, planned.dataset.name, model, self._sources)
-            twins = self._twins(planned.dataset)
-            of_twins: set[str] = set()
             of_one: set[str] = set()
             last = ""
             for question in self._questions(planned):
                 if question.performance.id != last:
                     of_one, last = set(), question.performance.id
-                twin = question.performance.id in twins or (question.other is not None and question.other.id in twins)
+                shown = (question.performance, question.other)
+                twin = any(p is not None and (planned.dataset.name, p.id) in twins for p in shown)
                 seen = of_twins if twin else of_one
                 for request in writer.requests(question):
                     if request.answer_key in seen:
@@ -147,16 +155,16 @@ class Plan:
         part, parts = self._shard
         return (q for q in every if int(digest(q.performance.id)[:15], 16) % parts == part - 1)
 
-    def _twins(self, dataset: Dataset) -> set[str]:
-        """Ids of performances that show exactly what another one shows: only they can lead to equal requests.
+    def _twins(self) -> set[tuple[str, str]]:
+        """Return data set and id of performances that show what another one shows: only they lead to equal requests.
 
         Remembering the keys of these alone keeps memory flat in the number of questions.
         """
-        groups: dict[tuple[str, str], list[str]] = defaultdict(list)
-        for performance in dataset.performances:
-            groups[self._sources.content_hash(performance), show_fields(performance, MediaSpec())].append(
-                performance.id
-            )
+        groups: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
+        for planned in self.datasets:
+            for performance in planned.dataset.performances:
+                source = self._sources.content_hash(performance)
+                groups[source, window_json(performance)].append((planned.dataset.name, performance.id))
         return {name for group in groups.values() if len(group) > 1 for name in group}
 
 
@@ -230,7 +238,7 @@ class _Writer:
         this = self._fact(question.performance)
         other = None if question.other is None else self._fact(question.other)
         media: dict[tuple[str, str], str] = {}
-        for template in self._of(question, order, image=this.image):
+        for template in self._of(question, order, image=this.image and (other is None or other.image)):
             pair_order = template.cell.pair_order
             facts = (this,) if other is None else (this, other) if pair_order == "ab" else (other, this)
             start = media.get((template.show, pair_order))
@@ -254,7 +262,8 @@ class _Writer:
         return known
 
     def _of(self, question: Question, order: tuple[int, ...], *, image: bool) -> list[_Template]:
-        key = (question.kind, question.performance.action, question.criterion, question.error, order, image)
+        subject = (question.criterion, question.error, question.text)
+        key = (question.kind, question.performance.action, subject, order, image)
         known = self._templates.get(key)
         if known is None:
             if len(self._templates) > 10_000:
@@ -280,6 +289,20 @@ class _Writer:
             seed=seed,
             key_end=key_end(prompt, self._settings, draw),
         )
+
+
+def _check_wording(study: Study, dataset: Dataset, tasks: Sequence[Kind]) -> None:
+    """Refuse before the first request what would only be found while asking."""
+    for kind in tasks:
+        cells = [cell for model in study.models for cell in study.cells(kind, model, dataset.name)]
+        for strategy, framing in {(cell.strategy, cell.framing) for cell in cells}:
+            strategies.check(strategy, kind, framing)
+    for choice in dataset.choices:
+        if len(choice.options) > len(LETTERS):
+            raise BadInput(
+                f"{study.name}: data set '{dataset.name}': choice '{choice.id}' has {len(choice.options)} options; "
+                f"allowed: at most {len(LETTERS)}, one for each letter"
+            )
 
 
 def _questions(dataset: Dataset, tasks: Sequence[Kind], seed: int) -> Iterator[Question]:

@@ -199,7 +199,8 @@ def _pair(
 ) -> Question:
     if random.Random(f"{seed}/{first.id}/{second.id}").random() < 0.5:
         first, second = second, first
-    subject = scale or criterion or error or ""
+    # A scale, a criterion and an error may share an id.
+    subject = f"scale:{scale}" if scale else f"criterion:{criterion}" if criterion else f"error:{error}"
     this, other = _merit(first, scale, criterion, error), _merit(second, scale, criterion, error)
     better: Preference = "tie" if this == other else "this" if this > other else "other"
     pair_id = f"{dataset.name}/{first.id}|{second.id}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -25,6 +25,15 @@ View = Literal["rgb", "crop", "overlay", "skeleton", "pose_text"]
 Perturbation = Literal["none", "blank", "text_only", "frozen", "shuffled", "reversed", "swapped", "region_blur"]
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
+
+#: The literal words for (the statement is true, the statement is false).
+TRUE_FALSE: dict[AnswerWords, tuple[str, str]] = {
+    "true_false": ("True", "False"),
+    "yes_no": ("Yes", "No"),
+    "a_b": ("A", "B"),
+}
+#: The letters that the options of a ``choose`` question are shown with.
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 class BadInput(ValueError):  # noqa: N818 - the name says what the user gave, as the message does
@@ -151,9 +160,11 @@ class Dataset:
     problems: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class Question(NamedTuple):
     """One thing asked about one performance (two for ``prefer``), with its truth.
+
+    A named tuple, because a plan makes as many of them as there are labels and a frozen dataclass takes four times as
+    long to make.
 
     ``criterion`` is the id of the criterion, choice question or scale asked about; ``error`` that of the error.
     ``positive`` and ``negative`` are complementary statements for ``verify`` and ``detect``; ``text`` is the wording of

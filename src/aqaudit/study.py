@@ -7,9 +7,9 @@ import tomllib
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError, field_validator
 
 from aqaudit.models import catalog
 from aqaudit.prompts import strategies
@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
-_STRICT = ConfigDict(extra="forbid", frozen=True)
+_STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+#: A whole number in TOML: neither text nor true.
+_Whole = Annotated[int, Field(strict=True)]
+#: Cells are made in memory; more askings of one question than this are a slip.
+_MOST_REPEATS = 1000
 
 
 class DatasetSpec(BaseModel):
@@ -45,10 +49,10 @@ class Grid(BaseModel):
     answer_words: tuple[AnswerWords, ...] = Field(("true_false",), min_length=1)
     perturbation: tuple[Perturbation, ...] = Field(("none",), min_length=1)
     fps: tuple[Literal["default"] | PositiveFloat, ...] | None = Field(None, min_length=1)
-    frames: tuple[PositiveInt, ...] | None = Field(None, min_length=1)
-    shots: tuple[Annotated[int, Field(ge=0)], ...] = Field((0,), min_length=1)
+    frames: tuple[Annotated[_Whole, Field(ge=1, le=100_000)], ...] | None = Field(None, min_length=1)
+    shots: tuple[Annotated[_Whole, Field(ge=0)], ...] = Field((0,), min_length=1)
     pair_order: tuple[PairOrder, ...] = Field(("ab", "ba"), min_length=1)
-    repeats: PositiveInt = 1
+    repeats: Annotated[_Whole, Field(ge=1, le=_MOST_REPEATS)] = 1
 
     @field_validator("*", mode="after")
     @classmethod
@@ -63,7 +67,7 @@ class StudySpec(BaseModel):
 
     model_config = _STRICT
     name: str = Field(pattern=_NAME)
-    seed: int = 0
+    seed: Annotated[_Whole, Field(ge=-(2**63), lt=2**63)] = 0  # a column of 64 bits
     dataset: tuple[DatasetSpec, ...] = Field(min_length=1)
     grid: Grid
     skip: tuple[dict[str, Any], ...] = ()
@@ -122,8 +126,11 @@ class Study:
         except tomllib.TOMLDecodeError as error:
             raise BadInput(f"{where}: not valid TOML: {error}") from error
         spec = _validated(table, where)
+        for name in spec.models:
+            _entry(name, spec, where)  # a slip in a table that this grid leaves out is a slip all the same
         entries = {name: _entry(name, spec, where) for name in spec.grid.model}
         _check(spec, where)
+        _check_distinct(entries, where)
         return cls(
             spec=spec, models=entries, text=text, folder=folder or Path(), roots=_checked_roots(spec, roots or {})
         )
@@ -184,6 +191,15 @@ class Study:
 _SKIP_KEYS = ("model", "view", "strategy", "framing", "answer_words", "perturbation", "fps", "frames", "shots",
               "pair_order", "repeat", "kind", "dataset")  # fmt: skip
 
+_SKIP_VALUES: dict[str, tuple[str, ...]] = {
+    "view": get_args(View),
+    "framing": get_args(Framing),
+    "answer_words": get_args(AnswerWords),
+    "perturbation": get_args(Perturbation),
+    "pair_order": get_args(PairOrder),
+    "kind": get_args(Kind),
+}
+
 
 def _matches(cell: Cell, kind: Kind, dataset: str, skip: Mapping[str, Any]) -> bool:
     facts: dict[str, object] = {"kind": kind, "dataset": dataset}
@@ -203,13 +219,18 @@ def _text_of(source: str | Path) -> tuple[Path | None, str]:
         names = sorted(p.name.removesuffix(".toml") for p in bundled.iterdir() if p.name.endswith(".toml"))
         if str(source) in names:
             return None, bundled.joinpath(f"{source}.toml").read_text(encoding="utf-8")
-        raise BadInput(f"'{source}' is neither a .toml file nor a bundled study{nearest(str(source), names)}")
+        is_folder = " (it is a folder; name the file in it)" if path.is_dir() else ""
+        raise BadInput(
+            f"'{source}'{is_folder} is neither a .toml file nor a bundled study{nearest(str(source), names)}"
+        )
     try:
         return path, path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise BadInput(f"{path}: no such study file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path}: cannot be read as UTF-8 text: {error}") from error
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{path}: byte {error.start + 1} is not UTF-8 text; save the study as UTF-8") from error
 
 
 def _validated(table: Mapping[str, Any], where: str) -> StudySpec:
@@ -225,13 +246,19 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     first = min(error.errors(include_url=False), key=lambda problem: problem["type"] != "extra_forbidden")
     place = ""
     for part in first["loc"]:
-        if part not in {"default", "constrained-float"}:
+        # pydantic names the branch of a union (fps: a word or a number) as if it were a key
+        if not str(part).startswith(("literal[", "constrained-float")):
             place += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if place else str(part)
     if first["type"] == "extra_forbidden":
         return f"unknown key '{place}'{nearest(str(first['loc'][-1]), _fields(model, first['loc'][:-1]))}"
     if first["type"] == "missing":
         return f"'{place}' is missing"
-    return f"{place} = {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}"
+    said = first["msg"].removeprefix("Value error, ")
+    if first["loc"][:2] == ("grid", "fps") and len(first["loc"]) > 2:
+        said = "allowed: 'default' or a number above 0"
+    elif first["type"] == "tuple_type":
+        said = f"write it as [[{place}]]" if place in {"dataset", "skip"} else "allowed: a list"
+    return f"{place} = {first['input']!r}: {said[0].lower()}{said[1:]}"
 
 
 _TABLES: dict[int | str, type[BaseModel]] = {"grid": Grid, "dataset": DatasetSpec}
@@ -260,11 +287,32 @@ def _entry(name: str, spec: StudySpec, where: str) -> catalog.ModelEntry:
     return built_in[name]
 
 
+def _check_distinct(entries: Mapping[str, catalog.ModelEntry], where: str) -> None:
+    seen: dict[str, str] = {}
+    for name, entry in entries.items():
+        # What an answer key knows of a model: neither its name in the study nor its address.
+        shown = (entry.media_form, entry.max_frames, entry.max_side, entry.default_fps, entry.native_sampling)
+        twin = seen.setdefault(repr((sorted(entry.key_settings().items()), shown)), name)
+        if twin != name:
+            raise BadInput(
+                f"{where}: grid.model: '{twin}' and '{name}' are the same model with the same settings, so their "
+                "answers could not be told apart (an address makes no difference); serve one under another model "
+                "name, or ask it in a study of its own"
+            )
+
+
 def _check(spec: StudySpec, where: str) -> None:
     for skip in spec.skip:
+        if not skip:
+            raise BadInput(f"{where}: an empty [[skip]] matches every cell; name keys in it, or remove it")
         for key in skip:
             if key not in _SKIP_KEYS:
                 raise BadInput(f"{where}: skip: unknown key '{key}'{nearest(key, _SKIP_KEYS)}")
+            allowed = _SKIP_VALUES.get(key)
+            for value in skip[key] if isinstance(skip[key], list) else [skip[key]]:
+                # a slip here would silently ask what was to be left out
+                if allowed is not None and value not in allowed:
+                    raise BadInput(f"{where}: skip: {key} = {value!r}{nearest(str(value), allowed)}")
     for strategy in spec.grid.strategy:
         if strategy not in strategies.names():
             raise BadInput(f"{where}: grid.strategy: '{strategy}' is not known{nearest(strategy, strategies.names())}")

@@ -6,18 +6,24 @@ and the table cannot drift apart. Right of this table everything is a pure funct
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import typing
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import polars as pl
+from polars.io.plugins import register_io_source
 
 from aqaudit import records
+from aqaudit.columns import cast, shown
 from aqaudit.records import Answer, BadInput, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SCHEMA_VERSION = 1
 
@@ -68,7 +74,8 @@ TRUTH_AND_ANSWER: dict[str, tuple[str, str]] = {
 
 _NOT_NEGATIVE = ("repeat", "shots", "calls", "frames_sent", "input_tokens", "output_tokens", "seconds", "usd")
 _UNKNOWN = "unknown"
-_BATCH = 5000
+#: Rows of an SQLite table that are held at once as Python objects.
+_BATCH = 2000
 
 
 def read_answers(source: str | Path) -> pl.DataFrame:
@@ -123,30 +130,64 @@ def _read_parquet(path: Path) -> pl.DataFrame:
 
 
 def _read_jsonl(path: Path) -> pl.DataFrame:
-    return pl.read_ndjson(path, infer_schema_length=None)
+    try:
+        return pl.read_ndjson(path, infer_schema_length=None)
+    except pl.exceptions.PolarsError:
+        lines = _json_lines(path)
+        if not lines:
+            raise BadInput(f"{path}: holds no answers; each line is one JSON object") from None
+        # Polars takes no byte order mark; what else it did not take, it must say itself.
+        return pl.read_ndjson("\n".join(lines).encode(), infer_schema_length=None)
+
+
+def _json_lines(path: Path) -> list[str]:
+    """Return the lines of a file that hold something, each checked to be one JSON object."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{path}: byte {error.start + 1} is not UTF-8 text") from None
+    lines = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise BadInput(f"{path}: line {number} is not JSON: {error.msg} at column {error.colno}") from None
+        except (ValueError, RecursionError):
+            raise BadInput(f"{path}: line {number} is not a row of answers") from None
+        if not isinstance(row, dict):
+            raise BadInput(f"{path}: line {number} holds {line[:40]!r}; allowed: one JSON object")
+        lines.append(line)
+    return lines
 
 
 def _read_sqlite(path: Path) -> pl.DataFrame:
-    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
+    try:
+        return pl.concat(_sqlite_frames(path))
+    except (pl.exceptions.PolarsError, TypeError, OverflowError):
+        # SQLite lets any value stand in any column. As text all can be read, and normalise() names the one that is odd.
+        return pl.concat(_sqlite_frames(path, as_text=True))
+
+
+def _sqlite_frames(path: Path, *, as_text: bool = False) -> Iterator[pl.DataFrame]:
+    """Yield the rows of ``answers`` as frames of a few thousand; the first has none."""
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False)) as db:
         columns = [row[1] for row in db.execute("PRAGMA table_info(answers)")]
         if not columns:
             raise sqlite3.DatabaseError("it has no table 'answers'")
-        # Lists are JSON text and booleans integers in SQLite; normalise() turns them into the column's type.
-        overrides = {c: _sqlite_dtype(SCHEMA[c]) for c in columns if c in SCHEMA}
-        # In batches: rows as Python objects take many times the memory of a frame.
-        batches = pl.read_database(
-            "SELECT * FROM answers ORDER BY rowid",
-            db,
-            iter_batches=True,
-            batch_size=_BATCH,
-            schema_overrides=overrides,
-            infer_schema_length=None,
-        )
-        empty = pl.DataFrame(schema={c: overrides.get(c, pl.String()) for c in columns})
-        return pl.concat([empty, *batches], how="vertical_relaxed")
+        schema = {c: pl.String() if as_text else _sqlite_dtype(SCHEMA[c]) for c in columns if c in SCHEMA}
+        quoted = {c: '"' + c.replace('"', '""') + '"' for c in columns}
+        read = (f"CAST({quoted[c]} AS TEXT)" if as_text else quoted[c] for c in schema)
+        others = {c: pl.Null() for c in columns if c not in SCHEMA}  # their names are checked, nothing else
+        cursor = db.execute(f"SELECT {', '.join([*read, *('NULL' for _ in others)])} FROM answers")  # noqa: S608 - quoted
+        yield pl.DataFrame(schema={**schema, **others})
+        while rows := cursor.fetchmany(_BATCH):
+            yield pl.DataFrame(rows, schema={**schema, **others}, orient="row")
 
 
 def _sqlite_dtype(dtype: pl.DataType) -> pl.DataType:
+    # Lists are JSON text and booleans integers in SQLite; normalise() turns them into the column's type.
     if isinstance(dtype, pl.List | pl.Datetime):
         return pl.String()
     return pl.Int64() if isinstance(dtype, pl.Boolean) else dtype
@@ -166,7 +207,7 @@ def normalise(frame: pl.DataFrame, *, source: str = "answers") -> pl.DataFrame:
         A needed column is missing, a column's name looks like a slip, or a value has the wrong type.
     """
     _check_names(frame, source)
-    frame = frame.select(_cast(frame, name, dtype, source) for name, dtype in SCHEMA.items() if name in frame.columns)
+    frame = frame.select(cast(frame, name, dtype, source) for name, dtype in SCHEMA.items() if name in frame.columns)
     frame = frame.with_columns(pl.lit(None, dtype=t).alias(c) for c, t in SCHEMA.items() if c not in frame.columns)
     answered = pl.any_horizontal(pl.col(answer).is_not_null() for _, answer in TRUTH_AND_ANSWER.values())
     frame = frame.with_columns(pl.col("performance_id").fill_null(pl.col("question_id")))
@@ -210,64 +251,6 @@ def _check_names(frame: pl.DataFrame, source: str) -> None:
         )
 
 
-def _cast(frame: pl.DataFrame, name: str, dtype: pl.DataType, source: str) -> pl.Series:
-    column = frame[name]
-    if column.dtype == dtype:
-        return column
-    try:
-        result = _converted(column, dtype)
-    except pl.exceptions.PolarsError:
-        result = None
-    if result is not None and (bad := (result.is_null() & column.is_not_null())).any() is not True:
-        return result
-    row = int(bad.arg_max() or 0) if result is not None else _first_misfit(column, dtype)
-    raise BadInput(f"{source}: row {row + 1}, column '{name}': {column[row]!r} is not {_described(dtype)}")
-
-
-def _converted(column: pl.Series, dtype: pl.DataType) -> pl.Series:
-    if column.dtype == pl.Null:
-        return column.cast(dtype)
-    if isinstance(dtype, pl.List) and column.dtype == pl.String:
-        return column.str.json_decode(dtype)
-    if isinstance(dtype, pl.Datetime) and column.dtype == pl.String:
-        return column.str.to_datetime(time_unit="us", time_zone="UTC", strict=False)
-    if isinstance(dtype, pl.Boolean):
-        return _as_boolean(column)
-    if isinstance(dtype, pl.Int64) and column.dtype.is_float():
-        return pl.select(pl.when(column == column.round()).then(column.cast(pl.Int64, strict=False))).to_series()
-    return column.cast(dtype, strict=False)
-
-
-def _as_boolean(column: pl.Series) -> pl.Series:
-    if column.dtype == pl.String:
-        words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False, "": None}
-        return column.str.strip_chars().str.to_lowercase().replace_strict(words, default=None, return_dtype=pl.Boolean)
-    if column.dtype.is_numeric():
-        return pl.select(pl.when(column.is_in([0, 1])).then(column == 1)).to_series()
-    return column.cast(pl.Boolean, strict=False)
-
-
-def _first_misfit(column: pl.Series, dtype: pl.DataType) -> int:
-    for row in range(len(column)):
-        try:
-            _converted(column[row : row + 1], dtype)
-        except pl.exceptions.PolarsError:
-            return row
-    return 0
-
-
-def _described(dtype: pl.DataType) -> str:
-    words: dict[type, str] = {
-        pl.Boolean: "a boolean (true, false)",
-        pl.Int64: "a whole number",
-        pl.Float64: "a number",
-        pl.String: "text",
-        pl.Datetime: "an ISO 8601 time",
-        pl.List: "a list",
-    }
-    return words[type(dtype)]
-
-
 def check(frame: pl.DataFrame, *, source: str = "answers") -> pl.DataFrame:
     """Check every value of a normalised frame against its domain; return the frame.
 
@@ -309,10 +292,9 @@ def _refuse(frame: pl.DataFrame, offence: pl.Expr, column: str, allowed: str, so
         return
     row = int(bad.arg_max() or 0)
     value: Any = frame[column][row]
-    shown = repr(value.to_list() if isinstance(value, pl.Series) else value)[:80]
     raise BadInput(
         f"{source}: row {row + 1} (answer_key {str(frame['answer_key'][row])[:16]}), "
-        f"column '{column}': {shown}; {allowed}"
+        f"column '{column}': {shown(value)}; {allowed}"
     )
 
 
@@ -324,6 +306,34 @@ def to_frame(answers: list[Answer]) -> pl.DataFrame:
 
 def write_parquet(frame: pl.DataFrame, path: Path) -> None:
     """Write a frame so that ``path`` holds either the old or the whole new file, never a part."""
+    with _whole(path) as partial:
+        frame.write_parquet(partial, compression="zstd")
+
+
+def copy_to_parquet(source: Path, path: Path) -> None:
+    """Write the answers of a run's SQLite file as Parquet, checked, in memory that does not grow with their number.
+
+    Its rows have answer keys, each once.
+
+    Raises
+    ------
+    BadInput
+        A row breaks the schema.
+    """
+
+    def frames(*_: object) -> Iterator[pl.DataFrame]:
+        for frame in _sqlite_frames(source):
+            yield check(normalise(frame, source=str(source)), source=str(source))
+
+    with _whole(path) as partial:
+        register_io_source(frames, schema=SCHEMA).sink_parquet(partial, compression="zstd", row_group_size=_BATCH)
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".{path.name}.part")
-    frame.write_parquet(partial, compression="zstd")
-    partial.replace(path)
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

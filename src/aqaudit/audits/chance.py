@@ -145,7 +145,9 @@ def _judge(name: str, estimate: Estimate) -> _Judged:
 def _advice(verdict: Verdict, estimate: Estimate) -> str:
     coverage = estimate.details.get("coverage")
     if verdict == "cannot_tell" and isinstance(coverage, float):
-        if coverage < verdicts.thresholds()["chance"]["spearman"]["coverage_too_low"]:
+        # Unread answers are wrong ones in an accuracy; only a rank correlation has to leave them out.
+        too_low = verdicts.thresholds()["chance"]["spearman"]["coverage_too_low"]
+        if coverage == 0 or (estimate.chance == 0 and coverage < too_low):
             return _ADVICE_UNREAD
         if estimate.value is None:
             return _ADVICE_ONE_SIDED

@@ -189,6 +189,8 @@ def _text(entry: Mapping[str, object], key: str, where: str = "", *, default: st
         raise BadInput(f"{label} is missing; allowed: a text")
     if not isinstance(value, str) or not (value.strip() or value == default):
         raise BadInput(f"{label} is {value!r}; allowed: a text that is not empty")
+    if key in {"name", "id"} and not value.isprintable():
+        raise BadInput(f"{label} is {value!r}; allowed: one line of printable text")
     return value
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.resources
 import ipaddress
 import os
+import re
 import tomllib
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Literal, Self
@@ -29,6 +30,7 @@ Thinking = Literal["off", "on", "low", "medium", "high"]
 _NOT_YET = frozenset({"hf", "onnx", "observer"})
 _HOME = {"openai": "https://api.openai.com/v1", "google": "https://generativelanguage.googleapis.com"}
 _KEY_ENV = {"openai": ("OPENAI_API_KEY",), "google": ("GEMINI_API_KEY", "GOOGLE_API_KEY")}
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 #: Keys that only some providers can honour.
 _ONLY_FOR: dict[str, frozenset[str]] = {
     "resolution": frozenset({"google"}),
@@ -95,12 +97,12 @@ class ModelEntry(BaseModel):
         Of the simulated judge: see :mod:`aqaudit.models.simulated`.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
 
     provider: Provider
     model: Annotated[str, Field(min_length=1)] = "simulated"
     base_url: str | None = None
-    api_key_env: Annotated[str, Field(min_length=1)] | None = None
+    api_key_env: str | None = None
     media_form: Literal["frames", "video"] = "frames"
     thinking: Thinking | None = None
     system_prompt: str | None = None
@@ -108,7 +110,7 @@ class ModelEntry(BaseModel):
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     max_output_tokens: Annotated[int, Field(ge=1)] | None = None
-    concurrency: Annotated[int, Field(ge=1)] = 8
+    concurrency: Annotated[int, Field(ge=1, le=4096)] = 8
     rpm: Annotated[float, Field(gt=0)] | None = None
     usd_per_mtok: tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0)]] | None = None
     timeout_s: Annotated[float, Field(gt=0)] = 600.0
@@ -136,6 +138,9 @@ class ModelEntry(BaseModel):
                 raise _OnlyFor(key, f"provider '{self.provider}' cannot do this, only {able}: remove the key")
         if self.provider != "simulated" and "model" not in self.model_fields_set:
             raise _OnlyFor("model", "is missing: the name the server knows the model by")
+        if self.api_key_env is not None and not _VARIABLE.fullmatch(self.api_key_env):
+            # the value is not quoted: it may be the key itself
+            raise _OnlyFor("api_key_env", "is no name of an environment variable; the key itself goes there, not here")
         self._check_base_url()
         self._check_thinking()
         if (fps := self.default_fps) > 24 and self.native_sampling:
@@ -145,11 +150,11 @@ class ModelEntry(BaseModel):
     def _check_base_url(self) -> None:
         if self.base_url is None:
             return
-        url = urlsplit(self.base_url)
         try:
+            url = urlsplit(self.base_url)
             bad = url.scheme not in {"http", "https"} or not url.hostname or (url.port is not None and url.port < 1)
         except ValueError:
-            bad = True
+            url, bad = urlsplit(""), True
         if bad:
             raise _OnlyFor("base_url", "is no address such as 'http://localhost:8000/v1'")
         if url.username or url.password or url.query or url.fragment:

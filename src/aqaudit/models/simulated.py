@@ -24,15 +24,14 @@ from typing import TYPE_CHECKING
 import anyio
 
 from aqaudit.models.call import AskFailed, Call, Reply
+from aqaudit.records import LETTERS, TRUE_FALSE
 
 if TYPE_CHECKING:
     from aqaudit.models.catalog import ModelEntry
     from aqaudit.records import Question, Request, Scale
 
 MODEL_VERSION = "simulated (not a vision-language model)"
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _BLIND = frozenset({"blank", "text_only"})
-_WORDS = {"true_false": ("True", "False"), "yes_no": ("Yes", "No"), "a_b": ("A", "B")}
 
 
 class SimulatedJudge:
@@ -79,7 +78,7 @@ class SimulatedJudge:
         truth = request.question.gold_correct
         prior = draw.random() < self.entry.bias
         says_correct = truth if sees and truth is not None else prior
-        holds, fails = _WORDS[request.cell.answer_words]
+        holds, fails = TRUE_FALSE[request.cell.answer_words]
         # The negative wording states the error: true where the execution is not correct.
         return holds if says_correct == (request.cell.framing != "negative") else fails
 
@@ -94,7 +93,7 @@ def _choice(request: Request, draw: random.Random, *, sees: bool) -> str:
 
 
 def _preference(request: Request, draw: random.Random, *, sees: bool) -> str:
-    first, second = _WORDS["a_b"]
+    first, second = TRUE_FALSE["a_b"]
     guess = draw.choice((first, second))
     truth = _preferred(request.question)
     if not sees or truth is None:

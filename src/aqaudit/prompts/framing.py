@@ -9,17 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aqaudit.prompts import template
+from aqaudit.records import LETTERS, TRUE_FALSE
 
 if TYPE_CHECKING:
     from aqaudit.records import AnswerWords, Framing, Kind, Question
-
-#: The literal words for (the statement is true, the statement is false).
-TRUE_FALSE: dict[AnswerWords, tuple[str, str]] = {
-    "true_false": ("True", "False"),
-    "yes_no": ("Yes", "No"),
-    "a_b": ("A", "B"),
-}
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 _DEFAULT: dict[Kind, Framing] = {"detect": "negative"}
 _WORDED: frozenset[Kind] = frozenset({"verify", "detect", "prefer"})

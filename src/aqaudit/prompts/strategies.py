@@ -6,9 +6,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from aqaudit.prompts import template
-from aqaudit.prompts.framing import LETTERS, statement
+from aqaudit.prompts.framing import statement
 from aqaudit.prompts.template import WORDING, fill, load, parts
-from aqaudit.records import Chain, Step
+from aqaudit.records import LETTERS, Chain, Step
 
 if TYPE_CHECKING:
     from aqaudit.records import AnswerWords, Framing, Kind, Question, Scale
@@ -53,6 +53,17 @@ def chain(
         tuple(question.options[i] for i in option_order),
         question.scale,
     )
+
+
+def check(strategy: str, kind: Kind, framing: Framing) -> None:
+    """Check that a strategy has a wording for a kind of question in a framing.
+
+    Raises
+    ------
+    BadInput
+        It has none, or the strategy is not known.
+    """
+    load(strategy).section(f"{kind} {framing}", kind)
 
 
 @lru_cache(maxsize=4096)

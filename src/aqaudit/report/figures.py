@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+import textwrap
 from dataclasses import dataclass, replace
 from html import escape
 from importlib.resources import files
@@ -124,7 +125,9 @@ def _options(rows: pl.DataFrame, title: str) -> Figure:
     body: list[str] = []
     y = 6.0
     for name, right, given in counts:
-        body.append(_text(_LEFT - 10, y + 18, short(name, 18), anchor="end"))
+        lines = textwrap.wrap(short(name, 40), 20, max_lines=2, placeholder=" …") or [""]
+        for at, line in enumerate(lines):
+            body.append(_text(_LEFT - 10, y + 18 + 14 * at - 7 * (len(lines) - 1), line, anchor="end"))
         for offset, count, mark in ((0, right, "truth"), (13, given, "none" if name == "no verdict" else "a")):
             wide = (_BAR - 60) * count / most
             if count:

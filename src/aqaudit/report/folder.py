@@ -45,7 +45,7 @@ def write(source: Path, out: Path | None = None, *, frames: bool = True) -> Path
     if target.is_dir():
         raise BadInput(f"{target}: is a folder; name the page to write, such as {target / 'report.html'}")
     frame = read_answers(source)
-    failed = _failures(source)
+    failed = failures(source)
     study = home / "study.toml"
     result = audit(frame)
     html = page.render(
@@ -91,7 +91,7 @@ def beside(frame: pl.DataFrame, failed: pl.DataFrame | None, result: AuditResult
     return texts
 
 
-def _failures(source: Path) -> pl.DataFrame | None:
+def failures(source: Path) -> pl.DataFrame | None:
     """Return the failed requests that belong to the answers read: of the journal where there is one."""
     journal = source / "answers.sqlite" if source.is_dir() else source
     exported = source / "failures.parquet"

@@ -159,13 +159,14 @@ def _template(name: str) -> str:
 def _facts(frame: pl.DataFrame) -> list[tuple[str, str]]:
     asked = frame["asked_at"].drop_nulls()
     days = sorted({f"{day:%Y-%m-%d}" for day in asked.dt.date().unique()})
-    facts = [
-        ("answers", f"{frame.height:,}"),
-        ("models", f"{frame['model'].n_unique():,}"),
-        ("data sets", f"{frame['dataset'].n_unique():,}"),
-        ("performances", f"{frame['performance_id'].n_unique():,}"),
-        ("performers", f"{frame['performer'].n_unique():,}"),
-    ]
+    counts = {
+        "answer": frame.height,
+        "model": frame["model"].n_unique(),
+        "data set": frame["dataset"].n_unique(),
+        "performance": frame["performance_id"].n_unique(),
+        "performer": frame["performer"].n_unique(),
+    }
+    facts = [(name if n == 1 else f"{name}s", f"{n:,}") for name, n in counts.items()]
     if days:
         facts.append(("asked", days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"))
     return facts

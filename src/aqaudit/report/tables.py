@@ -138,9 +138,7 @@ def failures(failed: pl.DataFrame | None) -> Table:
 def inputs(frame: pl.DataFrame) -> Table:
     """Return what each model was shown: view, perturbation, frames, rates and picture sizes."""
     by = ("model", "dataset", "view", "perturbation", "media_form", "fps_asked")
-    size = pl.when(pl.col("width").is_not_null() & pl.col("height").is_not_null()).then(
-        pl.format("{}\u00d7{}", "width", "height")
-    )
+    size = pl.when((pl.col("width") > 0) & (pl.col("height") > 0)).then(pl.format("{}\u00d7{}", "width", "height"))
     grouped = frame.group_by(by).agg(
         pl.len(),
         *(end for column in ("frames_sent", "fps_sent") for end in _span(column)),
@@ -159,6 +157,7 @@ def inputs(frame: pl.DataFrame) -> Table:
         ),
         rows=tuple(rows),
         numbers=frozenset({"answers", "frames sent", "frames per second"}),
+        missing=NOTHING,
     )
 
 
@@ -248,6 +247,7 @@ def prompts(frame: pl.DataFrame) -> Table:
         columns=("prompt", "kind", "strategy", "framing", "answer words", "shots", "answers"),
         rows=tuple(grouped.iter_rows()),
         numbers=frozenset({"shots", "answers"}),
+        missing=NOTHING,
     )
 
 
@@ -323,6 +323,7 @@ def _span(column: str) -> tuple[pl.Expr, pl.Expr]:
 def _between(low: float | None, high: float | None) -> str | None:
     if low is None or high is None:
         return None
+    low, high = round(low, 2), round(high, 2)
     return f"{low:g}" if low == high else f"{low:g} to {high:g}"
 
 

@@ -26,16 +26,16 @@ _LEGEND = {
 _HEADS = ("figure", "value", "95% interval", "chance", "n", "perf", "verdict")
 
 
-def headline(result: AuditResult, frame: pl.DataFrame, width: int = 80) -> str:
+def headline(result: AuditResult, frame: pl.DataFrame, width: int = 80, *, failed: pl.DataFrame | None = None) -> str:
     """Return the headline table as plain text without colour, every line at most ``width`` columns (80 or more).
 
     One block a model; below a row that is not plainly fit stands why. Names are cleaned of control characters and
-    wrapped, never cut silently.
+    wrapped, never cut silently. ``failed`` are the requests that brought no answer, where that is known.
     """
     wide = max(width, 80)
     warnings = banners(frame)
     marked = marks(warnings)
-    lines = _facts(frame, wide)
+    lines = _facts(frame, wide) + _failed(failed, wide)
     for banner in warnings:
         lines += _wrapped(f"! {sentence(banner)}", wide, "  ")
     judged = judgements(result.findings)
@@ -79,6 +79,13 @@ def _facts(frame: pl.DataFrame, wide: int) -> list[str]:
     )
     text = f"{counts}; {unread:,} without a readable verdict."
     return _wrapped(text, wide, "  ")
+
+
+def _failed(failed: pl.DataFrame | None, wide: int) -> list[str]:
+    if failed is None or failed.is_empty():
+        return []
+    models = ", ".join(f"{clean(name, 60)} {n:,}" for name, n in sorted(failed["model"].value_counts().iter_rows()))
+    return _wrapped(f"! Requests that brought no answer and are in no figure: {models}.", wide, "  ")
 
 
 def _block(one: Judgement, widths: Sequence[int], room: int, wide: int) -> list[str]:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.lowlevel
 
 from aqaudit.models.call import RETRYABLE, AskFailed
 from aqaudit.run.asking import Timed
-from aqaudit.run.limits import Breaker, RateLimit, back_off
+from aqaudit.run.limits import Breaker, RateLimit, StopAsking, back_off
 
 if TYPE_CHECKING:
     import random
@@ -60,17 +61,19 @@ class Attempts:
         AskFailed
             The last failure.
         StopAsking
-            The run is ending.
+            The run is ending, or the model was given up.
         """
         line, waited, attempt = self.line, 0.0, 0
         while True:
             line.brakes.check()
-            await line.rate.wait()
-            await line.brakes.admit()
+            turn = line.rate.turn()
+            if turn > 0 and not await line.brakes.pause(turn, line.breaker):
+                raise StopAsking
+            aside = await line.brakes.admit(line.name, line.breaker)
             attempt += 1
             self.count += 1
             try:
-                return await self._once(call)
+                return await self._once(call, aside)
             except AskFailed as failed:
                 line.breaker.failure(failed)
                 wait = back_off(attempt, failed, line.rng)
@@ -83,7 +86,7 @@ class Attempts:
                     raise
                 waited += wait
 
-    async def _once(self, call: Call) -> Timed:
+    async def _once(self, call: Call, aside: float) -> Timed:
         line = self.line
         budget, timeout_s = line.brakes.budget, line.entry.timeout_s
         usd: float | None = None
@@ -94,12 +97,18 @@ class Attempts:
             usd = reply.usd
         except AskFailed:
             raise
+        except anyio.get_cancelled_exc_class():
+            # A cancellation of ours goes on from here; one that a provider let slip out must not end the run.
+            await anyio.lowlevel.checkpoint_if_cancelled()
+            raise AskFailed("internal", f"the provider of model '{line.name}' cancelled its own request") from None
         except TimeoutError:
             raise AskFailed("timeout", f"no answer within {timeout_s:g} s") from None
         except Exception as error:
             # A message of unknown origin could hold a key, so only its kind is kept.
             raise AskFailed("internal", f"{type(error).__name__} in the provider of model '{line.name}'") from error
         finally:
-            budget.end(usd)
+            budget.end(line.name, aside, usd)
+        if usd is None and budget.max_usd is not None:
+            line.brakes.stop(f"--max-usd: model '{line.name}' does not say what it used, so what is spent is unknown")
         line.breaker.success()
         return Timed(reply=reply, seconds=time.monotonic() - began)

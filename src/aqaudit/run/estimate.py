@@ -147,12 +147,12 @@ def check_prices(prepared: Prepared) -> None:
             )
 
 
-def first_price(prepared: Prepared) -> float:
-    """Estimate what a first request costs with the dearest model, before any answer has told the real price."""
-    dearest = 0.0
+def first_prices(prepared: Prepared) -> dict[str, float]:
+    """Estimate what a first request to each model costs, before any answer has told the real price."""
+    prices = {}
     for name, entry in prepared.study.models.items():
         request = next(prepared.plan.requests(name), None)
         if request is not None:
             tokens = request_tokens(request, entry, prepared)
-            dearest = max(dearest, entry.price(tokens, _output_tokens(entry)) or 0.0)
-    return dearest
+            prices[name] = entry.price(tokens, _output_tokens(entry)) or 0.0
+    return prices

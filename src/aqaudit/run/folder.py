@@ -5,12 +5,16 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import sqlite3
+import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from aqaudit.records import BadInput
 from aqaudit.run.journal import Journal
-from aqaudit.table import read_answers, write_parquet
+from aqaudit.table import copy_to_parquet, write_parquet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -53,7 +57,9 @@ def study_of(path: Path) -> str | None:
         return None
     journal = Journal(path / JOURNAL, read_only=True)
     try:
-        return journal.meta("study")
+        return journal.meta("study") if journal.begun() else None
+    except sqlite3.Error as error:
+        raise BadInput(f"{path / JOURNAL}: cannot be read as the journal of a run: {error}") from None
     finally:
         journal.close()
 
@@ -62,22 +68,35 @@ def _foreign(path: Path) -> bool:
     if not path.is_dir():
         return True
     # A run that was killed before its first answer leaves only its own empty beginnings.
-    return any(entry.name not in {_LOCK, "media", JOURNAL} for entry in path.iterdir())
+    own = {_LOCK, "media", JOURNAL, f"{JOURNAL}-wal", f"{JOURNAL}-shm", f"{JOURNAL}-journal"}
+    return any(entry.name not in own or (entry.name == JOURNAL and entry.is_dir()) for entry in path.iterdir())
 
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    handle = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BadInput(
-                f"{path}: another run is writing to this folder; wait for it or choose another --out"
-            ) from None
+        handle = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be written to: {error.strerror}; choose another --out") from None
+    try:
+        if not _taken(handle):
+            raise BadInput(f"{path}: another run is writing to this folder; wait for it or choose another --out")
         yield
     finally:
         os.close(handle)
+
+
+def _taken(handle: int) -> bool:
+    # "aqaudit status" holds the lock for a moment to see whether it is free: a moment later it is.
+    for wait in (0.05, 0.2, None):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if wait is not None:
+                time.sleep(wait)
+        else:
+            return True
+    return False
 
 
 def is_locked(path: Path) -> bool:
@@ -95,10 +114,34 @@ def is_locked(path: Path) -> bool:
         os.close(handle)
 
 
+def keep_study(path: Path, text: str) -> None:
+    """Keep the text of the study as run.
+
+    Raises
+    ------
+    BadInput
+        It cannot be written.
+    """
+    try:
+        (path / "study.toml").write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise BadInput(f"{path / 'study.toml'}: cannot be written: {error.strerror}") from None
+
+
 def export(path: Path, journal: Journal) -> None:
     """Write ``answers.parquet`` and ``failures.parquet`` from the journal, each whole or not at all."""
-    write_parquet(read_answers(path / JOURNAL), path / "answers.parquet")
+    copy_to_parquet(path / JOURNAL, path / "answers.parquet")
     write_parquet(journal.failures(), path / "failures.parquet")
+
+
+def try_export(path: Path, journal: Journal) -> str | None:
+    """Do what :func:`export` does, or say in one line why the disk does not let it."""
+    try:
+        export(path, journal)
+    except (OSError, sqlite3.OperationalError, pl.exceptions.PolarsError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+        return f"tables in {path} cannot be written: {reason.splitlines()[0]}"
+    return None
 
 
 def merge(sources: Sequence[Path], out: Path) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,8 +30,13 @@ _SQL_TYPES: dict[type, str] = {pl.Int64: "INTEGER", pl.Boolean: "INTEGER", pl.Fl
 _COLUMNS = tuple(SCHEMA)
 _LISTS = frozenset(name for name, dtype in SCHEMA.items() if isinstance(dtype, pl.List))
 _INSERT = f"INSERT OR IGNORE INTO answers ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
-#: SQLite's primary result codes for a disk, or a quota on it, that is full; a failing write counts as one.
-_FULL = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
+#: SQLite's primary result codes for what keeps a journal from being written: a disk, or a quota on it, that is full, a
+#: write that fails, a file that somebody else holds or has made read-only.
+_FULL = frozenset(
+    {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
+)
+#: Seconds to wait for another program that holds the file.
+_PATIENCE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +75,15 @@ class EarlierCall:
     usd: float | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """New values of a stored answer's columns; ``item`` is the new digest of its item, where labels changed."""
+
+    answer_key: str
+    columns: dict[str, object]
+    item: str | None = None
+
+
 class DiskFullError(OSError):
     """The journal could not be written; nothing more may be asked."""
 
@@ -99,7 +113,7 @@ class Journal:
         if read_only:
             self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False)
             return
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=_PATIENCE_S)
         self._db.execute("PRAGMA journal_mode = WAL")
         # FULL survives a power cut too: an answer may have cost money.
         self._db.execute("PRAGMA synchronous = FULL")
@@ -122,7 +136,8 @@ class Journal:
             self._db.execute("COMMIT")
         except BaseException as error:
             if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
+                with suppress(sqlite3.OperationalError):  # it may have been rolled back by what went wrong
+                    self._db.execute("ROLLBACK")
             if isinstance(error, sqlite3.OperationalError) and (error.sqlite_errorcode & 0xFF) in _FULL:
                 raise DiskFullError(f"{self.path}: cannot be written: {error}") from error
             raise
@@ -138,15 +153,30 @@ class Journal:
         row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return None if row is None else str(row[0])
 
+    def begun(self) -> bool:
+        """Tell whether a run has made its tables in this file; one that was killed before leaves it without any.
+
+        Raises
+        ------
+        BadInput
+            It is a database of something else, or of another version.
+        """
+        tables = {row[0] for row in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if tables and "meta" not in tables:
+            raise BadInput(f"{self.path}: is a database, but not the journal of a run")
+        found = self.meta("journal_version") if tables else None
+        if found not in {None, _VERSION}:
+            raise BadInput(f"{self.path}: journal version {found}; this AQAudit reads version {_VERSION}")
+        return bool(tables)
+
     def items_of(self, keys: Sequence[str]) -> dict[str, str]:
         """Return, for those of ``keys`` that are answered, the digest of the item as it was stored."""
         marks = ",".join("?" * len(keys))
         return dict(self._db.execute(f"SELECT answer_key, item FROM keys WHERE answer_key IN ({marks})", keys))
 
-    def answered_of(self, keys: Sequence[str]) -> set[str]:
-        """Return those of ``keys`` that are answered."""
-        marks = ",".join("?" * len(keys))
-        return {row[0] for row in self._db.execute(f"SELECT answer_key FROM keys WHERE answer_key IN ({marks})", keys)}
+    def answered(self) -> set[str]:
+        """Return the keys of all answers."""
+        return {row[0] for row in self._db.execute("SELECT answer_key FROM answers")}
 
     def failed_of(self, keys: Sequence[str]) -> set[str]:
         """Return those of ``keys`` that failed."""
@@ -198,7 +228,7 @@ class Journal:
             return None
         stored = json.loads(row[0])
         parts = tuple(MediaPart(**{**part, "path": folder / part["path"]}) for part in stored.pop("parts"))
-        if not all(part.path.is_file() for part in parts):
+        if not all(_is_whole(part) for part in parts):
             return None
         return Shown(**{**stored, "parts": parts, "times_s": tuple(stored["times_s"])})
 
@@ -229,19 +259,16 @@ class Journal:
 
     def fail(self, failure: Failure) -> None:
         """Keep a failure."""
-        row = asdict(failure) | {"failed_at": failure.failed_at.isoformat()}
+        row = tuple(_cell(name, value) for name, value in asdict(failure).items())
         with self._transaction():
-            self._db.execute(
-                f"INSERT OR REPLACE INTO failures VALUES ({', '.join('?' * len(row))})",
-                tuple(row.values()),
-            )
+            self._db.execute(f"INSERT OR REPLACE INTO failures VALUES ({', '.join('?' * len(row))})", row)
 
     def add_call(self, key: str, call: EarlierCall) -> None:
         """Keep the reply to one of a chain's earlier steps: it was paid for even if a later step fails."""
         with self._transaction():
             self._db.execute(
                 f"INSERT OR REPLACE INTO calls VALUES ({', '.join('?' * (len(_CALL_COLUMNS) + 1))})",
-                (key, *(getattr(call, name) for name in _CALL_COLUMNS)),
+                (key, *(_cell(name, getattr(call, name)) for name in _CALL_COLUMNS)),
             )
 
     def add_shown(self, key: str, shown: Shown, folder: Path) -> None:
@@ -252,16 +279,19 @@ class Journal:
         with self._transaction():
             self._db.execute("INSERT OR REPLACE INTO shown VALUES (?, ?)", (key, json.dumps(stored)))
 
-    def update(self, key: str, changes: dict[str, object], item: str | None = None) -> None:
-        """Change columns of a stored answer (labels that were corrected, a text that was parsed anew)."""
-        assignments = ", ".join(f"{name} = ?" for name in changes)
+    def update(self, changes: Sequence[Change]) -> None:
+        """Change columns of stored answers (labels that were corrected, texts that were parsed anew) in one commit."""
+        if not changes:
+            return
         with self._transaction():
-            self._db.execute(
-                f"UPDATE answers SET {assignments} WHERE answer_key = ?",
-                (*(_cell(name, value) for name, value in changes.items()), key),
-            )
-            if item is not None:
-                self._db.execute("UPDATE keys SET item = ? WHERE answer_key = ?", (item, key))
+            for change in changes:
+                assignments = ", ".join(f"{name} = ?" for name in change.columns)
+                self._db.execute(
+                    f"UPDATE answers SET {assignments} WHERE answer_key = ?",
+                    (*(_cell(name, value) for name, value in change.columns.items()), change.answer_key),
+                )
+                if change.item is not None:
+                    self._db.execute("UPDATE keys SET item = ? WHERE answer_key = ?", (change.item, change.answer_key))
 
     def rows(self, columns: Sequence[str]) -> Iterator[dict[str, object]]:
         """Yield stored answers, restricted to ``columns``; lists are decoded."""
@@ -297,5 +327,17 @@ def _row(answer: Answer) -> tuple[Any, ...]:
 
 def _cell(name: str, value: object) -> Any:
     if name in _LISTS and value is not None:
-        return json.dumps(value, ensure_ascii=False)
-    return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value
+        value = json.dumps(value, ensure_ascii=False)
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="microseconds")
+    if isinstance(value, str) and not value.isascii():
+        # Half a character, as a server may send of a picture sign that its token limit cut in two, cannot be stored.
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return value
+
+
+def _is_whole(part: MediaPart) -> bool:
+    try:
+        return part.path.stat().st_size == part.size
+    except OSError:
+        return False

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,7 @@ from aqaudit.models.call import FATAL
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Mapping
     from pathlib import Path
 
     from aqaudit.models.call import AskFailed
@@ -32,13 +35,14 @@ class RateLimit:
         self._gap = 60.0 / rpm if rpm else 0.0
         self._next = 0.0
 
-    async def wait(self) -> None:
-        """Wait for the next free start."""
-        if self._gap:
-            now = time.monotonic()
-            start = max(now, self._next)
-            self._next = start + self._gap
-            await anyio.sleep(start - now)
+    def turn(self) -> float:
+        """Take the next free start; return how many seconds from now it is."""
+        if not self._gap:
+            return 0.0
+        now = time.monotonic()
+        start = max(now, self._next)
+        self._next = start + self._gap
+        return start - now
 
 
 @dataclass(slots=True, kw_only=True)
@@ -65,28 +69,33 @@ def back_off(attempt: int, failed: AskFailed, rng: random.Random) -> float:
     """Return how long to wait before the next attempt: what the server asked for, else doubling, with jitter.
 
     ``attempt`` counts from 1. A server's ``Retry-After`` is a lower bound and gets jitter on top, so that waiting
-    requests do not all come back in the same instant.
+    requests do not all come back in the same instant. A server that says "now" again and again is not asked eight
+    times in that instant: from the second attempt on, our own wait is a lower bound too.
     """
-    if failed.retry_after_s is not None:
-        return failed.retry_after_s * (1 + 0.1 * rng.random())
-    return min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** (attempt - 1)) * (0.5 + rng.random() / 2)
+    own = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** (attempt - 1)) * (0.5 + rng.random() / 2)
+    told = failed.retry_after_s
+    if told is None or math.isnan(told):
+        return own
+    return max(told * (1 + 0.1 * rng.random()), 0.0 if attempt == 1 else own)
 
 
 @dataclass(slots=True, kw_only=True)
 class Budget:
     """What a run may still spend, in requests and in money; both count over one run, retries included.
 
-    Money in flight is reserved at the highest price seen so far (before the first answer: at ``guess_usd``), so that a
-    run stops before, not after, the limit.
+    Under a money limit, what is in flight is reserved at the highest price its model has shown so far, and until a
+    model has shown one (``guess_usd`` by model stands in for it) only one of its requests is in flight; so a run stops
+    before, not after, the limit.
     """
 
     max_requests: int | None = None
     max_usd: float | None = None
-    guess_usd: float = 0.0
+    guess_usd: Mapping[str, float] = field(default_factory=dict)
     requests: int = 0
     usd: float = 0.0
-    in_flight: int = 0
-    highest: float = 0.0
+    reserved: float = 0.0
+    in_flight: Counter[str] = field(default_factory=Counter)
+    highest: dict[str, float] = field(default_factory=dict)
     _ended: anyio.Event = field(default_factory=anyio.Event)
 
     def spent_requests(self) -> str | None:
@@ -94,30 +103,39 @@ class Budget:
         over = self.max_requests is not None and self.requests >= self.max_requests
         return f"--max-requests {self.max_requests} reached" if over else None
 
-    def short_of_money(self) -> str | None:
-        """Say that one more request might pass the money limit, or None."""
-        each = self.highest or self.guess_usd
-        if self.max_usd is None or self.usd + (self.in_flight + 1) * each <= self.max_usd:
+    def short_of_money(self, model: str) -> str | None:
+        """Say that one more request to a model might pass the money limit, or None."""
+        if self.max_usd is None:
+            return None
+        each = self._price(model)
+        first_is_out = model not in self.highest and self.in_flight[model] > 0
+        if self.usd + self.reserved + each <= self.max_usd and not first_is_out:
             return None
         return f"--max-usd {self.max_usd:g} reached: {self.usd:.4f} USD spent, next request up to {each:.4f} USD"
 
-    def start(self) -> None:
-        """Count a request that is about to be sent."""
+    def start(self, model: str) -> float:
+        """Count a request that is about to be sent; return the money put aside for it."""
         self.requests += 1
-        self.in_flight += 1
+        self.in_flight[model] += 1
+        self.reserved += (aside := self._price(model))
+        return aside
 
-    def end(self, usd: float | None) -> None:
+    def end(self, model: str, aside: float, usd: float | None) -> None:
         """Count what came of it; None when it failed or has no price."""
-        self.in_flight -= 1
+        self.in_flight[model] -= 1
+        self.reserved = self.reserved - aside if self.in_flight.total() else 0.0
         if usd is not None:
             self.usd += usd
-            self.highest = max(self.highest, usd)
+            self.highest[model] = max(self.highest.get(model, 0.0), usd)
         self._ended.set()
         self._ended = anyio.Event()
 
     async def wait_for_an_end(self) -> None:
         """Wait until a request in flight has ended."""
         await self._ended.wait()
+
+    def _price(self, model: str) -> float:
+        return self.highest.get(model, self.guess_usd.get(model, 0.0))
 
 
 class DiskWatch:
@@ -169,20 +187,28 @@ class Brakes:
         if self.on:
             raise StopAsking
 
-    async def admit(self) -> None:
-        """Let one request start, once money is sure to be left for it, or raise :class:`StopAsking`."""
+    async def admit(self, model: str, breaker: Breaker) -> float:
+        """Let one request start, once money is sure to be left for it; return the money put aside.
+
+        Raises
+        ------
+        StopAsking
+            The run is ending, or the model was given up meanwhile.
+        """
         self.check()
-        while reason := self.budget.short_of_money():
+        while reason := self.budget.short_of_money(model):
             # What is in flight may turn out cheaper than was put aside for it.
-            if self.budget.in_flight == 0:
+            if self.budget.in_flight.total() == 0:
                 self.stop(reason)
             else:
                 await self.budget.wait_for_an_end()
             self.check()
-        self.budget.start()
+        if breaker.opened:
+            raise StopAsking
+        return self.budget.start(model)
 
     async def pause(self, seconds: float, breaker: Breaker) -> bool:
-        """Wait between attempts; return False when the run or the model is given up meanwhile."""
+        """Wait before an attempt; return False when the run or the model is given up meanwhile."""
         with anyio.move_on_after(seconds):
             async with anyio.create_task_group() as group:
 

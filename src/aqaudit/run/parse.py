@@ -1,8 +1,9 @@
 """Parsing: from the text a model gave to what it says about the execution. Pure, strict, and told apart by cause.
 
-The answer is the content of the last ``<answer>`` tag after any thinking. Only where no tag is given, a text that is
-nothing but an allowed answer, or whose last line is, counts (``fallback``). Anything else is ``unparsed``: a guess at
-what a model might have meant would be our answer, not the model's.
+The answer is the content of the last ``<answer>`` tag after any thinking; tags in a repetition of the prompt's own
+instruction do not count. Only where no tag is given, a text that is nothing but an allowed answer, or whose last line
+is, counts (``fallback``). Anything else is ``unparsed``: a guess at what a model might have meant would be our answer,
+not the model's.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from aqaudit.prompts.framing import LETTERS, TRUE_FALSE
+from aqaudit.records import LETTERS, TRUE_FALSE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,13 +23,23 @@ if TYPE_CHECKING:
 
 _THINKING = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL | re.IGNORECASE)
 _THOUGHT_END = re.compile(r"\A.*</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
-_TAGGED = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
+_TAGGED = re.compile(r"<answer>((?:(?!<answer>).)*?)</answer>", re.DOTALL | re.IGNORECASE)
 _OPENED = re.compile(r"<answer>([^<]*)\Z", re.DOTALL | re.IGNORECASE)
+# How the prompts say what an answer must look like; small models repeat that instead of answering.
+_ECHOED = re.compile(
+    r"<answer>[^<]{0,40}</answer>,?\s{0,9}(?:or\s{1,9})?<answer>[^<]{0,40}</answer>"
+    r"|<answer>[^<]{0,40}</answer>\s{0,9}if the statement is (?:true|false|not)"
+    r"|<answer>[^<]{0,40}</answer> if it is (?:false|not)"
+    r"|for example:?\s{1,9}<answer>[^<]{0,40}</answer>",
+    re.IGNORECASE,
+)
 _LED = re.compile(r"\A(?:final )?answer\s*(?:is)?\s*[:=]?\s*", re.IGNORECASE)
 _WRAPPING = " \t\r\n\"'`*_.()[]{}:;!$\\"
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:[.,]\d+)?|[.,]\d+)(?:[eE][+-]?\d+)?")
 _THOUSANDS = re.compile(r"[+-]?\d{1,3},\d{3}")  # 1,000 may be one or a thousand
 _OF = re.compile(r"\s*(?:/|out of|of)\s*(\d+(?:[.,]\d+)?)\s*(?:points?)?\Z", re.IGNORECASE)
+#: Longer than any number; searching on through pages of white space would take minutes.
+_LONGEST_NUMBER = 60
 _REFUSAL = re.compile(
     r"\b(?:i(?:'m| am)? (?:sorry|unable to|not able to|can(?:'|no)t|cannot|will not|won't)"
     r"|(?:cannot|can't|unable to) (?:determine|judge|assess|answer|help|assist|provide|see)"
@@ -110,20 +121,28 @@ def _why_not(text: str, finish_reason: str | None) -> Parse:
 
 
 def _candidate(text: str, expected: Expected, finish_reason: str | None) -> tuple[str | None, str | None]:
+    text = _ECHOED.sub("", text)
+    opened, cut = _OPENED.search(text), finish_reason in _FINISH_CUT
+    if opened and opened[1].strip() and not cut:
+        return _bare(opened[1], expected), "tag"  # servers that stop at "</answer>" leave it out
     tagged = _TAGGED.findall(text)
-    if tagged:
-        return tagged[-1].strip(_WRAPPING), "tag"
-    if finish_reason in _FINISH_CUT:
+    if tagged and not opened:
+        return _bare(tagged[-1], expected), "tag"
+    if cut or opened:
         return None, None  # the last words of a cut text are not its conclusion
-    opened = _OPENED.search(text)
-    if opened:
-        return opened[1].strip(_WRAPPING), "tag"  # servers that stop at "</answer>" leave it out
     lines = [line for line in text.strip().splitlines() if line.strip()]
     for part in (text, lines[-1] if lines else ""):
-        bare = _LED.sub("", part.strip(_WRAPPING)).strip(_WRAPPING)
+        bare = _bare(_LED.sub("", _bare(part, expected)), expected)
         if _is_answer(bare, expected):
             return bare, "fallback"
     return None, None
+
+
+def _bare(text: str, expected: Expected) -> str:
+    """Return a text without what wraps it; the point that a number begins with is not wrapping."""
+    if expected.kind != "score":
+        return text.strip(_WRAPPING)
+    return text.lstrip(_WRAPPING.replace(".", "")).rstrip(_WRAPPING)
 
 
 def _is_answer(bare: str, expected: Expected) -> bool:
@@ -139,12 +158,14 @@ def _words(expected: Expected) -> tuple[str, ...]:
 
 
 def _number(text: str, scale_max: float | None) -> float | None:
-    bare = text.replace("\u2212", "-").strip(_WRAPPING)
+    bare = text.replace("\u2212", "-")
+    if len(bare) > _LONGEST_NUMBER:
+        return None
     if out_of := _OF.search(bare):
         # "7/10" on a scale to 30 is an answer to another question.
         if scale_max is None or float(out_of[1].replace(",", ".")) != scale_max:
             return None
-        bare = bare[: out_of.start()].strip(_WRAPPING)
+        bare = bare[: out_of.start()].rstrip(_WRAPPING)
     if not _NUMBER.fullmatch(bare) or _THOUSANDS.fullmatch(bare):
         return None
     value = float(bare.replace(",", "."))
@@ -185,24 +206,23 @@ def _word(candidate: str, expected: Expected) -> Parsed | None:
 def _given(candidate: str, words: tuple[str, ...], expected: Expected) -> str | None:
     """Return the allowed word that ``candidate`` is: itself, or a letter with its own option's text behind it."""
     lowered = candidate.lower()
-    for place, word in enumerate(words):
+    for word in words:
         if lowered == word.lower():
             return word
-        if expected.kind == "choose":
-            order = expected.option_order or range(len(expected.options))
-            option = expected.options[order[place]].lower()
-            if re.fullmatch(rf"{word.lower()}\s*[).:\-]?\s*{re.escape(option)}\.?", lowered):
-                return word
-    if expected.kind == "choose":
-        # Only when exactly one option reads like this is the text as good as the letter.
-        order = expected.option_order or range(len(expected.options))
-        same = [
-            word
-            for place, word in enumerate(words)
-            if expected.options[order[place]].lower().strip(_WRAPPING) == lowered
-        ]
-        return same[0] if len(same) == 1 else None
-    return None
+    if expected.kind != "choose":
+        return None
+    # Only when exactly one option reads like this is its text, or its letter and text, as good as the letter.
+    order = expected.option_order or range(len(expected.options))
+    same = [
+        word
+        for place, word in enumerate(words)
+        if _reads_as(lowered, word.lower(), expected.options[order[place]].lower().strip(_WRAPPING))
+    ]
+    return same[0] if len(same) == 1 else None
+
+
+def _reads_as(lowered: str, letter: str, option: str) -> bool:
+    return lowered == option or bool(re.fullmatch(rf"{letter}(?:\s*[).:\-]\s*|\s+){re.escape(option)}", lowered))
 
 
 def _p_correct(option_logprobs: Mapping[str, float] | None, expected: Expected) -> float | None:
@@ -213,6 +233,8 @@ def _p_correct(option_logprobs: Mapping[str, float] | None, expected: Expected) 
         return None
     # Renormalised over the two answers: a logistic of their difference.
     difference = option_logprobs[true] - option_logprobs[false]
+    if math.isnan(difference):
+        return None
     p_true = 1 / (1 + math.exp(-max(-700.0, min(700.0, difference))))
     return p_true if expected.framing != "negative" else 1 - p_true
 

@@ -57,8 +57,8 @@ class Tally:
         if 0 < self.unpriced < self.answered:
             money += f" + {self.unpriced} of unknown price"
         return (
-            f"{self.found + self.answered}/{self.planned} answered, {failed} failed, {self.rate:.1f}/s, "
-            f"{eta} left, {quantity(self.input_tokens)} in {quantity(self.output_tokens)} out, {money}"
+            f"{self.found + self.answered}/{self.planned}, {failed} failed, {money}, {self.rate:.1f}/s, {eta} left, "
+            f"{quantity(self.input_tokens)} in, {quantity(self.output_tokens)} out"
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aqaudit.run.asking import PARSED_COLUMNS
+from aqaudit.run.journal import Change
 from aqaudit.run.parse import Expected, logprobs_from_json, parse
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ _NEEDED = (
 
 def reparse(journal: Journal) -> tuple[int, int]:
     """Parse every stored text again and store what changed; return how many rows were read and how many changed."""
-    changes: list[tuple[str, dict[str, object]]] = []
+    changes: list[Change] = []
     read = 0
     for row in journal.rows(_NEEDED):
         read += 1
@@ -28,9 +29,8 @@ def reparse(journal: Journal) -> tuple[int, int]:
         fresh = {name: getattr(parsed, name) for name in PARSED_COLUMNS}
         changed = {name: value for name, value in fresh.items() if row[name] != value}
         if changed:
-            changes.append((str(row["answer_key"]), changed))
-    for key, changed in changes:
-        journal.update(key, changed)
+            changes.append(Change(answer_key=str(row["answer_key"]), columns=changed))
+    journal.update(changes)
     return read, len(changes)
 
 
