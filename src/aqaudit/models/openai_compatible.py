@@ -8,6 +8,8 @@ and text without an error for model names they believe to know.
 
 from __future__ import annotations
 
+import itertools
+import ssl
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -61,6 +63,30 @@ class _Chat(OpenAIChatModel):
         return super()._validate_completion(response)
 
 
+class _Spread(httpx2.AsyncBaseTransport):
+    """Several small connection pools in turn, for a server on this machine.
+
+    A pool looks at each of its idle connections at every request, which with one pool of 50 is a tenth of all the work.
+    How many requests are open at once is the caller's business, as before.
+    """
+
+    _EACH = 6
+
+    def __init__(self, connections: int) -> None:
+        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=2 * self._EACH)
+        context = ssl.create_default_context()
+        count = -(-connections // self._EACH)
+        self._pools = [httpx2.AsyncHTTPTransport(verify=context, limits=limits, trust_env=False) for _ in range(count)]
+        self._turns = itertools.cycle(self._pools)
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        return await next(self._turns).handle_async_request(request)
+
+    async def aclose(self) -> None:
+        for pool in self._pools:
+            await pool.aclose()
+
+
 class ChatServerModel:
     """A model behind an OpenAI-compatible server; see :class:`~aqaudit.models.call.Model`."""
 
@@ -79,6 +105,7 @@ class ChatServerModel:
             # machine, through a proxy.
             follow_redirects=False,
             trust_env=remote,
+            transport=None if remote else _Spread(entry.concurrency),
         )
         self._client = AsyncOpenAI(
             base_url=entry.base_url or "https://api.openai.com/v1",

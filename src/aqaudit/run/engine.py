@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import signal
 import sqlite3
@@ -85,9 +86,13 @@ def run(prepared: Prepared, *, quiet: bool = False) -> Outcome:
                 await _close(models)
 
         outcome = None
+        # The plan and the libraries live as long as the run: the collector need not walk through them at every request.
+        gc.collect()
+        gc.freeze()
         try:
             outcome = anyio.run(main)
         finally:
+            gc.unfreeze()
             # The journal holds everything; a table that cannot be written now is written by the next run.
             problem = folder.try_export(options.out, journal)
         return outcome if problem is None else replace(outcome, stopped=outcome.stopped or problem)
