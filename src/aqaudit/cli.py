@@ -165,13 +165,13 @@ def run(
         retry_failed=not no_retry_failed,
         allow_upload=frozenset(allow_upload or []),
     )
-    prepared = prepare(loaded, options)
     if dry_run:
-        _print_estimate(prepared)
+        _print_estimate(prepare(loaded, options))
         return
     from aqaudit.run.engine import run as run_engine
 
-    outcome = run_engine(prepared, quiet=quiet)
+    loaded.import_providers()
+    outcome = run_engine(prepare(loaded, options), quiet=quiet)
     _print_outcome(outcome, out, _resume(sys.argv[1:]))
     raise typer.Exit(0 if outcome.complete else 1)
 

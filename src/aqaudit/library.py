@@ -26,6 +26,7 @@ def run(study: Study, *, out: str | Path, quiet: bool = True, **options: Any) ->
     from aqaudit.run.engine import run as run_engine  # noqa: PLC0415 - heavy imports wait until they are needed
     from aqaudit.run.preparation import RunOptions, prepare  # noqa: PLC0415
 
+    study.import_providers()
     return run_engine(prepare(study, RunOptions(out=Path(out), **options)), quiet=quiet)
 
 

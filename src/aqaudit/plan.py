@@ -134,12 +134,12 @@ class Plan:
         for planned in self.datasets:
             writer = _Writer(self.study, planned.dataset.name, model, self._sources)
             of_one: set[str] = set()
-            last = ""
+            name, last = planned.dataset.name, ""
             for question in self._questions(planned):
                 if question.performance.id != last:
                     of_one, last = set(), question.performance.id
-                shown = (question.performance, question.other)
-                twin = any(p is not None and (planned.dataset.name, p.id) in twins for p in shown)
+                other = question.other or question.performance
+                twin = bool(twins) and ((name, question.performance.id) in twins or (name, other.id) in twins)
                 seen = of_twins if twin else of_one
                 for request in writer.requests(question):
                     if request.answer_key in seen:
@@ -231,22 +231,30 @@ class _Writer:
         self._sources = sources
         self._settings = canonical_json(self._entry.key_settings())
         self._facts: dict[str, _Facts] = {}
+        self._starts: dict[tuple[str, tuple[_Facts, ...]], str] = {}
         self._templates: dict[tuple[object, ...], list[_Template]] = {}
 
-    def requests(self, question: Question) -> Iterator[PlannedRequest]:
+    def requests(self, question: Question) -> list[PlannedRequest]:
         order = _option_order(question, self._study.seed)
         this = self._fact(question.performance)
-        other = None if question.other is None else self._fact(question.other)
-        media: dict[tuple[str, str], str] = {}
-        for template in self._of(question, order, image=this.image and (other is None or other.image)):
-            pair_order = template.cell.pair_order
-            facts = (this,) if other is None else (this, other) if pair_order == "ab" else (other, this)
-            start = media.get((template.show, pair_order))
-            if start is None:
-                start = media[template.show, pair_order] = key_start(
-                    "+".join(fact.source for fact in facts), "+".join(template.show + fact.window for fact in facts)
-                )
-            yield PlannedRequest(answer_key(start, template.key_end), question, template, facts, order)
+        facts = (this,) if question.other is None else (this, self._fact(question.other))
+        result = []
+        for template in self._of(question, order, image=all(fact.image for fact in facts)):
+            shown = facts if template.cell.pair_order == "ab" else facts[::-1]
+            key = answer_key(self._start(template.show, shown), template.key_end)
+            result.append(PlannedRequest(key, question, template, shown, order))
+        return result
+
+    def _start(self, show: str, shown: tuple[_Facts, ...]) -> str:
+        known = self._starts.get((show, shown))
+        if known is None:
+            # Questions about one performance come together, so only a few need be remembered.
+            if len(self._starts) > 1000:
+                self._starts.clear()
+            known = self._starts[show, shown] = key_start(
+                "+".join(fact.source for fact in shown), "+".join(show + fact.window for fact in shown)
+            )
+        return known
 
     def _fact(self, performance: Performance) -> _Facts:
         known = self._facts.get(performance.id)

@@ -150,6 +150,11 @@ class Study:
             raise BadInput(f"{self.name}: data set '{dataset.reader}' has no root; give --root {dataset.reader}=PATH")
         return self.folder / Path(dataset.root).expanduser()
 
+    def import_providers(self) -> None:
+        """Import what the models' providers need: over a second, best spent before the data are read."""
+        for entry in self.models.values():
+            catalog.import_provider(entry)
+
     def cells(self, kind: Kind, model: str, dataset: str = "") -> list[Cell]:
         """Return the grid's distinct cells for one kind of question and one model, skips left out, in stable order."""
         grid = self.spec.grid

@@ -5,6 +5,7 @@ Nothing here imports a provider; :func:`open_model` does, when a run needs one.
 
 from __future__ import annotations
 
+import importlib
 import importlib.resources
 import ipaddress
 import os
@@ -316,6 +317,14 @@ def api_key(name: str, entry: ModelEntry) -> str | None:
             "(any value where that server asks for none)"
         )
     raise BadInput(f"models.{name}: no API key for {endpoint}; set the environment variable {' or '.join(names)}")
+
+
+_MODULES = {"openai": "openai_compatible", "google": "google", "simulated": "simulated"}
+
+
+def import_provider(entry: ModelEntry) -> None:
+    """Import what an entry's provider needs, which takes over a second, before somebody waits for it."""
+    importlib.import_module(f"{__package__}.{_MODULES[entry.provider]}")
 
 
 def open_model(name: str, entry: ModelEntry) -> Model:
