@@ -67,16 +67,19 @@ class _Spread(httpx2.AsyncBaseTransport):
     """Several small connection pools in turn, for a server on this machine.
 
     A pool looks at each of its idle connections at every request, which with one pool of 50 is a tenth of all the work.
-    How many requests are open at once is the caller's business, as before.
+    Together they open at most ``connections``.
     """
 
     _EACH = 6
 
     def __init__(self, connections: int) -> None:
-        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=2 * self._EACH)
         context = ssl.create_default_context()
         count = -(-connections // self._EACH)
-        self._pools = [httpx2.AsyncHTTPTransport(verify=context, limits=limits, trust_env=False) for _ in range(count)]
+        self._pools = []
+        for i in range(count):
+            most = connections // count + (i < connections % count)
+            limits = httpx2.Limits(max_connections=most, max_keepalive_connections=most)
+            self._pools.append(httpx2.AsyncHTTPTransport(verify=context, limits=limits, trust_env=False))
         self._turns = itertools.cycle(self._pools)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
