@@ -109,11 +109,6 @@ class Plan:
                 )
         return made
 
-    def questions(self) -> Iterator[Question]:
-        """Yield every question once, whatever the grid."""
-        for planned in self.datasets:
-            yield from self._questions(planned)
-
     def count(self, model: str) -> int:
         """Return how many requests a model gets, exact duplicates included."""
         total = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aqaudit import datasets
@@ -67,7 +67,6 @@ class Prepared:
     plan: Plan
     sources: MediaSources
     options: RunOptions
-    destinations: dict[str, str] = field(default_factory=dict)
 
 
 def prepare(study: Study, options: RunOptions) -> Prepared:
@@ -86,7 +85,7 @@ def prepare(study: Study, options: RunOptions) -> Prepared:
             hint = nearest(change, PERTURBATIONS)
             raise BadInput(f"{study.name}: grid.perturbation: '{change}' is not available{hint}")
     found = [datasets.read(d.reader, study.root_of(d), split=d.split, **d.options) for d in study.spec.dataset]
-    destinations = _destinations(study, found, options.allow_upload)
+    _check_uploads(study, found, options.allow_upload)
     sources = MediaSources(SourceCache(None))
     for dataset in found:
         _check_media(dataset.performances, sources)
@@ -95,7 +94,6 @@ def prepare(study: Study, options: RunOptions) -> Prepared:
         plan=Plan.of(study, found, sources, options.shard),
         sources=sources,
         options=options,
-        destinations=destinations,
     )
 
 
@@ -105,17 +103,15 @@ def _check_media(performances: Iterable[Performance], sources: MediaSources) -> 
         sources.content_hash(performance)
 
 
-def _destinations(study: Study, found: Iterable[Dataset], allowed: frozenset[str]) -> dict[str, str]:
-    """Return model -> endpoint, refusing to plan an upload that the data set does not allow."""
+def _check_uploads(study: Study, found: Iterable[Dataset], allowed: frozenset[str]) -> None:
+    """Refuse to plan an upload that a data set does not allow."""
     found = list(found)
     names = {d.name for d in found}
     for name in allowed:
         if name not in names:
             raise BadInput(f"--allow-upload {name}: the study has no such data set{nearest(name, names)}")
-    result = {}
     for model, entry in study.models.items():
         endpoint, remote = entry.destination()
-        result[model] = endpoint
         for dataset in found:
             if remote and not dataset.allow_upload and dataset.name not in allowed:
                 raise BadInput(
@@ -123,4 +119,3 @@ def _destinations(study: Study, found: Iterable[Dataset], allowed: frozenset[str
                     "data set does not allow; set allow_upload = true in its dataset.toml, or give --allow-upload "
                     f"{dataset.name}"
                 )
-    return result
