@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 from PIL import Image, ImageDraw
 
-from aqaudit.records import Answer
+from aqaudit.answer import Answer
 from aqaudit.table import to_frame
 
 if TYPE_CHECKING:

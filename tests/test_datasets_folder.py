@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import made
 from aqaudit import datasets
 from aqaudit.datasets.clips import KEYS, Declared, performance_from
 from aqaudit.datasets.declarations import Declarations
@@ -459,3 +460,12 @@ def test_whatever_a_line_holds_it_becomes_a_finite_performance_or_one_line_of_re
         numbers = [*made.scores.values(), *(side for mask in made.masks for side in mask.box), made.end_s or 0.0]
         assert all(math.isfinite(number) for number in numbers)
     assert "\n" not in message
+
+
+def test_a_keypoint_file_that_bears_the_id_of_a_clip_belongs_to_it(tmp_path: Path) -> None:
+    root = made.folder(tmp_path, performances=2)
+    (root / "poses").mkdir()
+    (root / "poses" / "p00001.npz").write_bytes(b"")
+    (root / "poses" / "p00009.npz").write_bytes(b"")
+    poses = {one.id: one.pose for one in datasets.read("folder", root).performances}
+    assert poses == {"p00000": None, "p00001": root / "poses" / "p00001.npz"}

@@ -1,4 +1,4 @@
-"""The records both halves share: performances, what may be asked of them, questions, requests and answers.
+"""The records both halves share: performances, what may be asked of them, questions and requests.
 
 All records are frozen and keyword-only. Times are seconds of the shown time line of a clip (0 = first shown frame).
 """
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime
     from pathlib import Path
 
 Kind = Literal["verify", "detect", "choose", "score", "prefer"]
@@ -116,6 +115,7 @@ class Performance:
     ``first_frame``/``last_frame`` (inclusive, numbers as in the file names) may narrow them; for a video the same two
     numbers count shown frames from 1. ``start_s``/``end_s`` narrow by time. ``errors`` maps an error id to its time
     intervals: ``()`` = absent, ``None`` = present at an unknown time; an id that is missing is unknown and not asked.
+    ``pose`` is a file of COCO-17 keypoints of the whole ``media`` (npz), where the data set has one.
     """
 
     id: str
@@ -138,6 +138,7 @@ class Performance:
     caption: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     masks: tuple[Mask, ...] = ()
+    pose: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -309,90 +310,3 @@ class Request:
     spec: MediaSpec
     option_order: tuple[int, ...] = ()
     seed: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """One row of the answers table: one question asked once; the final answer of a chain, its costs summed.
-
-    The fields are the columns, in order; their meaning is in the contract of the table (:mod:`aqaudit.table`).
-    Whether an answer is right is never stored.
-    """
-
-    # identity
-    answer_key: str
-    study: str
-    schema_version: int = 1
-    # cell
-    dataset: str
-    split: str | None = None
-    task: str
-    kind: str
-    model: str
-    model_version: str | None = None
-    thinking: str | None = None
-    temperature: float | None = None
-    max_tokens: int | None = None
-    view: str = "rgb"
-    strategy: str = "base"
-    framing: str
-    answer_words: str | None = None
-    perturbation: str = "none"
-    media_form: str | None = None
-    fps_asked: str | None = None
-    fps_sent: float | None = None
-    frames_sent: int | None = None
-    width: int | None = None
-    height: int | None = None
-    shots: int = 0
-    pair_order: str | None = None
-    option_order: list[int] | None = None
-    repeat: int = 0
-    seed: int | None = None
-    prompt_id: str | None = None
-    # item
-    question_id: str
-    performance_id: str
-    other_id: str | None = None
-    pair_id: str | None = None
-    performer: str
-    video: str | None = None
-    action: str | None = None
-    criterion: str | None = None
-    error: str | None = None
-    severity: float | None = None
-    tolerance: float | None = None
-    unit: str | None = None
-    family: str | None = None
-    tags: str | None = None
-    options: list[str] | None = None
-    # truth
-    gold_correct: bool | None = None
-    gold_score: float | None = None
-    other_gold_score: float | None = None
-    gold_choice: str | None = None
-    gold_prefer: str | None = None
-    scale_min: float | None = None
-    scale_max: float | None = None
-    # answer
-    said: str | None = None
-    answered: str | None = None
-    reasoning: str | None = None
-    parse: str = "ok"
-    finish_reason: str | None = None
-    says_correct: bool | None = None
-    score: float | None = None
-    choice: str | None = None
-    prefer: str | None = None
-    p_correct: float | None = None
-    option_logprobs: str | None = None
-    # cost
-    calls: int = 1
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    reasoning_tokens: int | None = None
-    seconds: float | None = None
-    usd: float | None = None
-    asked_at: datetime | None = None
-    endpoint: str | None = None
-    media_sha256: list[str] | None = None

@@ -1,6 +1,6 @@
 """The answers table: its columns, reading, checking, writing, and completing tables made by other harnesses.
 
-One row is one question asked once. :data:`SCHEMA` is derived from :class:`aqaudit.records.Answer`, so that the record
+One row is one question asked once. :data:`SCHEMA` is derived from :class:`aqaudit.answer.Answer`, so that the record
 and the table cannot drift apart. Right of this table everything is a pure function of a Polars frame.
 """
 
@@ -19,8 +19,9 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from aqaudit import records
+from aqaudit.answer import Answer
 from aqaudit.columns import cast, shown
-from aqaudit.records import Answer, BadInput, nearest
+from aqaudit.records import BadInput, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

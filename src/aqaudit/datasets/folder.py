@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CLIPS_FILE = "clips.jsonl"
+POSES = "poses"
 
 
 def read(root: Path, *, split: str | None = None) -> Dataset:
@@ -111,6 +112,7 @@ def _contents(root: Path, *, wrong: Callable[[str], object]) -> _Contents:
                     unclustered.append(len(performances))
                 performances.append(performance)
     _cluster(performances, unclustered)
+    _add_poses(performances, folder / POSES)
     return _Contents(declarations=declarations, performances=performances, lines=len(lines))
 
 
@@ -120,6 +122,17 @@ def _cluster(performances: list[Performance], unclustered: Sequence[int]) -> Non
     for place in unclustered:
         if uses[performances[place].video] > 1:
             performances[place] = replace(performances[place], performer=performances[place].video)
+
+
+def _add_poses(performances: list[Performance], folder: Path) -> None:
+    """Give each performance the keypoint file that bears its id, where there is one."""
+    try:
+        files = {entry.name for entry in os.scandir(folder)}
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for place, one in enumerate(performances):
+        if (name := f"{one.id}.npz") in files:
+            performances[place] = replace(one, pose=folder / name)
 
 
 @contextmanager

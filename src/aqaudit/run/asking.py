@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from aqaudit.answer import Answer
 from aqaudit.models.call import Call
 from aqaudit.prompts.framing import option_words
-from aqaudit.records import Answer, Slot
+from aqaudit.records import Slot
 from aqaudit.run.journal import EarlierCall
 from aqaudit.run.parse import Expected, Parsed, parse
 

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from aqaudit.keys import digest
-from aqaudit.records import Answer, BadInput, MediaPart, Shown
+from aqaudit.records import BadInput, MediaPart, Shown
 from aqaudit.table import SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from aqaudit.answer import Answer
     from aqaudit.records import Request
 
 _VERSION = "1"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
-    from aqaudit.records import Answer
+    from aqaudit.answer import Answer
 
 
 @dataclass(slots=True, kw_only=True)

@@ -1,0 +1,35 @@
+"""What all commands share: the application, its argument types, and printing that no file name can abuse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="aqaudit",
+    help="Can a vision-language model judge how well an action was performed? Measured, with intervals.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Folder = Annotated[Path, typer.Argument(help="Output folder of a run.")]
+Source = Annotated[Path, typer.Argument(help="Output folder of a run, or answers as .parquet, .sqlite or .jsonl.")]
+
+
+def one_line(text: str) -> str:
+    """Return text as one printable line."""
+    return printable(" ".join(text.split()))
+
+
+def printable(text: str) -> str:
+    """Return text with what could steer a terminal, or is half a character, written as an escape."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+
+
+def say(text: str = "") -> None:
+    """Print lines on standard output; what a file name or label holds of terminal control is escaped."""
+    typer.echo(printable(text))

@@ -1,0 +1,51 @@
+"""Commands of the half that reads answers: audit, report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from aqaudit.cli.app import Source, app, say
+from aqaudit.records import BadInput
+
+
+@app.command()
+def audit(
+    source: Source,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the findings as JSON; - for stdout.")] = None,
+) -> None:
+    """Run all audits on an answers table."""
+    from aqaudit import audits
+    from aqaudit.report.folder import failures
+    from aqaudit.report.terminal import headline
+    from aqaudit.table import read_answers
+
+    frame = read_answers(source)
+    result = audits.audit(frame)
+    if json_file is not None:
+        text = json.dumps(audits.as_json(result), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        if str(json_file) == "-":
+            typer.echo(text, nl=False)
+            return
+        try:
+            json_file.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise BadInput(f"--json {json_file}: cannot be written: {error.strerror}") from error
+    say(headline(result, frame, failed=failures(source)).rstrip("\n"))
+
+
+@app.command()
+def report(
+    source: Source,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="The page [default: report.html beside the answers].")
+    ] = None,
+    no_frames: Annotated[bool, typer.Option("--no-frames", help="Leave every picture out.")] = False,
+) -> None:
+    """Write one self-contained page, with its tables and figures beside it."""
+    from aqaudit.report.folder import write
+
+    say(str(write(source, out, frames=not no_frames)))

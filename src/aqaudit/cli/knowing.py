@@ -1,0 +1,83 @@
+"""Commands that say what there is: data sets and models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aqaudit.cli.app import app, one_line, say
+from aqaudit.records import BadInput
+
+if TYPE_CHECKING:
+    from aqaudit.models.catalog import ModelEntry
+
+data_app = typer.Typer(help="Data sets: what is known, and what a folder holds.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+
+@data_app.command("list")
+def data_list() -> None:
+    """List the data sets that can be read."""
+    from aqaudit import datasets
+
+    for known in datasets.known():
+        say(str(known))
+
+
+@data_app.command("check")
+def data_check(
+    name: Annotated[str, typer.Argument(help="Reader, as in aqaudit data list.")],
+    root: Annotated[Path, typer.Argument(help="Folder that holds the data set.")],
+) -> None:
+    """Hold what a folder has against the published counts, and list every problem found."""
+    from aqaudit import datasets
+
+    found = datasets.check(name, root)
+    say(str(found))
+
+
+@app.command()
+def models(
+    check: Annotated[
+        str | None, typer.Option(help="Send one real request to this model and show what came back.")
+    ] = None,
+    study: Annotated[Path | None, typer.Option(help="Study file whose [models] are meant as well.")] = None,
+) -> None:
+    """List models and presets, and which can be used now."""
+    from aqaudit.models import catalog
+
+    entries = catalog.presets()
+    if study is not None:
+        from aqaudit.study import Study
+
+        entries = {**entries, **Study.read(study).models}
+    if check is None:
+        for name, entry in entries.items():
+            say(f"{name}: {entry.provider}, {entry.model} at {entry.destination()[0]}")
+            say(f"    {_usable(name, entry)}")
+        return
+    from aqaudit.models.call import AskFailed
+    from aqaudit.models.check import check as check_model
+    from aqaudit.records import nearest
+
+    if check not in entries:
+        raise BadInput(f"--check {check}: no such model{nearest(check, entries)}; name its study with --study")
+    try:
+        say(check_model(check, entries[check]))
+    except AskFailed as failed:
+        typer.echo(f"no answer: {failed.cause}: {one_line(failed.message)}", err=True)
+        raise typer.Exit(1) from None
+
+
+def _usable(name: str, entry: ModelEntry) -> str:
+    from aqaudit.models.catalog import api_key
+
+    try:
+        key = api_key(name, entry)
+    except BadInput as error:
+        return f"not usable now: {error}"
+    if entry.provider == "simulated":
+        return "usable; a simulated judge, not a vision-language model"
+    return "usable: the key is set" if key else "usable if its server runs (no key needed)"
