@@ -12,7 +12,7 @@ from aqaudit.records import MediaSpec, Slot
 
 if TYPE_CHECKING:
     from aqaudit.models.catalog import ModelEntry
-    from aqaudit.records import Cell, Chain, Performance
+    from aqaudit.records import Cell, Chain, Mask, Performance
 
 #: Raised when the way a request is put on the wire changes what a model receives: old answers are then asked again.
 REQUEST_FORMAT = "aqaudit-request-1"
@@ -87,10 +87,18 @@ def window_json(performance: Performance) -> str:
         "first_frame": performance.first_frame,
         "last_frame": performance.last_frame,
         "source_fps": performance.fps,
-        "masks": [asdict(mask) for mask in performance.masks] or None,
+        "masks": [_mask_fields(mask) for mask in performance.masks] or None,
+        "rotate": performance.rotate or None,
     }
     window = {key: value for key, value in window.items() if value is not None}
     return " " + canonical_json(window) if window else ""
+
+
+def _mask_fields(mask: Mask) -> dict[str, object]:
+    fields = asdict(mask)
+    if not mask.relative:  # boxes in pixels keep the keys that they had before there were others
+        del fields["relative"]
+    return fields
 
 
 @lru_cache(maxsize=4096)

@@ -265,7 +265,8 @@ class _Writer:
         return known
 
     def _of(self, question: Question, order: tuple[int, ...], *, image: bool) -> list[_Template]:
-        subject = (question.criterion, question.error, question.text)
+        told = tuple(one.context for one in (question.performance, question.other) if one is not None)
+        subject = (question.criterion, question.error, question.text, told)
         key = (question.kind, question.performance.action, subject, order, image)
         known = self._templates.get(key)
         if known is None:

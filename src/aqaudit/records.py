@@ -100,11 +100,15 @@ class Severity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mask:
-    """A rectangle that no model may see: ``box`` = (x0, y0, x1, y1) in pixels of the source, from and to in seconds."""
+    """A rectangle that no model may see: ``box`` = (x0, y0, x1, y1) in pixels of the source, from and to in seconds.
+
+    ``relative`` boxes are in shares (0 to 1) of the picture's width and height instead.
+    """
 
     box: tuple[float, float, float, float]
     from_s: float | None = None
     to_s: float | None = None
+    relative: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +120,9 @@ class Performance:
     numbers count shown frames from 1. ``start_s``/``end_s`` narrow by time. ``errors`` maps an error id to its time
     intervals: ``()`` = absent, ``None`` = present at an unknown time; an id that is missing is unknown and not asked.
     ``pose`` is a file of COCO-17 keypoints of the whole ``media`` (npz), where the data set has one.
+    ``rotate`` (0, 90, 180 or 270 degrees, counter-clockwise) turns pictures upright that were stored turned without
+    saying so; masks and poses are about the upright picture. ``context`` is what a reader was asked to tell the model
+    about the performance, a sentence for the prompt.
     """
 
     id: str
@@ -139,13 +146,16 @@ class Performance:
     tags: Mapping[str, str] = field(default_factory=dict)
     masks: tuple[Mask, ...] = ()
     pose: Path | None = None
+    rotate: int = 0
+    context: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
     """A data set as a reader returns it: what may be asked, and the performances it may be asked of.
 
-    ``problems`` lists records that contradict themselves or the published description, one sentence each.
+    ``allow_upload``: its media may leave this machine. ``show_frames``: reports may show its pictures. ``problems``
+    lists records that contradict themselves or the published description, one sentence each.
     """
 
     name: str
@@ -153,6 +163,7 @@ class Dataset:
     licence: str = ""
     citation: str = ""
     allow_upload: bool = False
+    show_frames: bool = True
     criteria: tuple[Criterion, ...] = ()
     errors: tuple[ErrorStatement, ...] = ()
     choices: tuple[ChoiceQuestion, ...] = ()

@@ -57,16 +57,19 @@ def from_frame(
     masks: Sequence[Mask] = (),
     time_s: float = 0.0,
     even: bool = False,
+    rotate: int = 0,
 ) -> Picture:
     """Turn a decoded frame into a picture: colours converted, masked, scaled and turned upright.
 
-    ``time_s`` is the frame's time on the source's time line, which the masks' intervals refer to.
+    ``time_s`` is the frame's time on the source's time line, which the masks' intervals refer to. ``rotate`` turns what
+    a player would show counter-clockwise, by quarter turns in degrees.
     """
     turn = _turn(frame)
-    if masks:
+    if masks or rotate:
         # Boxes are in pixels of the upright picture; scaling first would smear what they cover into their edges.
-        whole = masked(_turned(_array(frame.reformat(format="rgb24", threads=1)), turn), masks, time_s)
-        if turn[0] == 0:
+        shown = np.rot90(_turned(_array(frame.reformat(format="rgb24", threads=1)), turn), rotate // 90)
+        whole = masked(shown, masks, time_s)
+        if (turn[0] == 0) != (rotate % 180 == 90):
             aspect = 1 / aspect if aspect else aspect
         frame, turn = VideoFrame.from_ndarray(np.ascontiguousarray(whole), format="rgb24"), _UPRIGHT
     width, height = fitted(frame.width, frame.height, max_side=max_side, aspect=aspect, even=even)
@@ -112,9 +115,15 @@ def read_size(path: Path) -> tuple[int, int]:
 
 
 def from_file(
-    path: Path, *, max_side: int, masks: Sequence[Mask] = (), time_s: float = 0.0, even: bool = False
+    path: Path,
+    *,
+    max_side: int,
+    masks: Sequence[Mask] = (),
+    time_s: float = 0.0,
+    even: bool = False,
+    rotate: int = 0,
 ) -> Picture:
-    """Read a still or one numbered frame: turned upright by its EXIF orientation, masked and scaled.
+    """Read a still or one numbered frame: turned upright by its EXIF orientation and ``rotate``, masked and scaled.
 
     Raises
     ------
@@ -132,6 +141,8 @@ def from_file(
                 upright = image
             upright = ImageOps.exif_transpose(upright)
             upright = _flat(upright)
+            if rotate:
+                upright = upright.rotate(rotate, expand=True)  # by quarter turns: no pixel is invented
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise MediaError(f"{path}: damaged or cut off ({str(error).strip()}); replace the file") from None
     picture = masked(np.asarray(upright), masks, time_s)

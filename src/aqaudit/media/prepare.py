@@ -150,7 +150,7 @@ def _copyable(performance: Performance, spec: MediaSpec, clip: _Clip) -> VideoIn
     A provider that samples by itself takes a part of a file by offsets, in any size; another one gets a copy only when
     the whole clip is shown at its own rate and is not too large.
     """
-    untouched = spec.view == "rgb" and spec.perturbation == "none" and not performance.masks
+    untouched = spec.view == "rgb" and spec.perturbation == "none" and not (performance.masks or performance.rotate)
     if spec.form != "video" or not untouched or not isinstance(clip.source, VideoIndex):
         return None
     if not spec.native_sampling:
@@ -174,16 +174,16 @@ def _pictures(clip: _Clip, positions: Sequence[int], performance: Performance, s
 
 
 def _decoded(clip: _Clip, positions: Sequence[int], performance: Performance, spec: MediaSpec) -> Iterator[Picture]:
-    deadline, masks = Deadline(clip.path, DECODE_SECONDS), performance.masks
+    deadline, masks, rotate = Deadline(clip.path, DECODE_SECONDS), performance.masks, performance.rotate
     even = spec.form == "video" and clip.source is not None  # as H.264 wants them
     if clip.source is None:
-        yield picture.from_file(clip.path, max_side=spec.max_side, masks=masks)
+        yield picture.from_file(clip.path, max_side=spec.max_side, masks=masks, rotate=rotate)
     elif isinstance(clip.source, picture.Frames):
         for at in positions:
             deadline.check()
             file = clip.path / clip.source.names[at]
             yield picture.from_file(
-                file, max_side=spec.max_side, masks=masks, time_s=float(clip.times_s[at]), even=even
+                file, max_side=spec.max_side, masks=masks, time_s=float(clip.times_s[at]), even=even, rotate=rotate
             )
     else:
         for at, frame in decode(clip.source, positions, deadline):
@@ -194,6 +194,7 @@ def _decoded(clip: _Clip, positions: Sequence[int], performance: Performance, sp
                 masks=masks,
                 time_s=float(clip.times_s[at]),
                 even=even,
+                rotate=rotate,
             )
 
 

@@ -41,7 +41,7 @@ def view(name: str) -> Callable[[Picture], Picture]:
 def masked(picture: Picture, masks: Sequence[Mask], time_s: float) -> Picture:
     """Cover with mid-grey what no model may see at ``time_s`` (seconds on the source's time line).
 
-    Boxes are in pixels of the upright source picture and cover every pixel they touch.
+    Boxes are in pixels of the upright source picture, or in shares of it, and cover every pixel they touch.
     """
     covered = picture
     for mask in masks:
@@ -50,8 +50,9 @@ def masked(picture: Picture, masks: Sequence[Mask], time_s: float) -> Picture:
             continue
         if covered is picture:
             covered = picture.copy()
-        x0, x1 = sorted((mask.box[0], mask.box[2]))
-        y0, y1 = sorted((mask.box[1], mask.box[3]))
+        high, wide = picture.shape[:2] if mask.relative else (1, 1)
+        x0, x1 = sorted((mask.box[0] * wide, mask.box[2] * wide))
+        y0, y1 = sorted((mask.box[1] * high, mask.box[3] * high))
         left, top = max(0, int(np.floor(x0))), max(0, int(np.floor(y0)))
         covered[top : max(top, int(np.ceil(y1))), left : max(left, int(np.ceil(x1)))] = GREY
     return covered

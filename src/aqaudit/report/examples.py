@@ -82,13 +82,26 @@ def choose(frame: pl.DataFrame, scopes: Sequence[Scope]) -> list[tuple[Scope, Ou
     return [(scope, _OUTCOMES[order], row) for _, order, _, scope, row in kept]
 
 
-def examples(frame: pl.DataFrame, scopes: Sequence[Scope], media: Path | None, *, frames: bool = True) -> list[Example]:
-    """Return the chosen answers ready for the page; ``media`` is the folder of stored files, by hash."""
+def examples(
+    frame: pl.DataFrame,
+    scopes: Sequence[Scope],
+    media: Path | None,
+    *,
+    frames: bool = True,
+    hidden: frozenset[str] = frozenset(),
+) -> list[Example]:
+    """Return the chosen answers ready for the page; ``media`` is the folder of stored files, by hash.
+
+    No picture is shown without ``frames``, nor of the data sets that are ``hidden``.
+    """
     shown: list[Example] = []
     left = _BUDGET
     thumbnail = cache(_thumbnail)  # several answers show the same frames
     for scope, outcome, row in choose(frame, scopes):
-        pictures, note = _pictures(row, media, left, thumbnail) if frames else ((), "")
+        if frames and row["dataset"] not in hidden:
+            pictures, note = _pictures(row, media, left, thumbnail)
+        else:
+            pictures, note = (), "Pictures of this data set may not be shown." if frames else ""
         left -= sum(len(picture.uri) for picture in pictures)
         shown.append(_example(scope, outcome, row, pictures, note))
     return shown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from contextlib import closing
@@ -33,7 +34,7 @@ def write(source: Path, out: Path | None = None, *, frames: bool = True) -> Path
         The page; ``report.html`` in the folder or beside the file when None. ``tables/`` (CSV, LaTeX) and
         ``figures/`` (SVG, CSV) are written beside it. Each file is replaced as a whole or not at all.
     frames
-        False leaves out every picture of a performance.
+        False leaves out every picture of a performance; those of data sets that forbid it are left out in any case.
 
     Raises
     ------
@@ -56,6 +57,7 @@ def write(source: Path, out: Path | None = None, *, frames: bool = True) -> Path
         study_toml=study.read_text(encoding="utf-8", errors="replace") if source.is_dir() and study.is_file() else None,
         media_dir=home / "media",
         frames=frames,
+        hidden=hidden(home) if frames else frozenset(),
     )
     try:
         for name, text in beside(frame, failed, result).items():
@@ -105,6 +107,25 @@ def failures(source: Path) -> pl.DataFrame | None:
     except (pl.exceptions.PolarsError, sqlite3.Error, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BadInput(f"{source}: its failed requests cannot be read: {reason}; a rerun writes them anew") from error
+
+
+def hidden(home: Path) -> frozenset[str]:
+    """Return the data sets whose pictures may not be shown, as the run that made this folder noted them.
+
+    Raises
+    ------
+    BadInput
+        The note is there, but cannot be read: then nobody knows what may be shown.
+    """
+    note = home / "datasets.json"
+    try:
+        facts = json.loads(note.read_bytes()) if note.is_file() else {}
+        return frozenset(name for name, kept in facts.items() if kept["show_frames"] is not True)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise BadInput(
+            f"{note}: cannot be read, so it is not known whose pictures may be shown; run the study again, or give"
+            " --no-frames"
+        ) from None
 
 
 def _title(frame: pl.DataFrame) -> str:

@@ -58,6 +58,7 @@ def render(
     study_toml: str | None,
     media_dir: Path | None,
     frames: bool = True,
+    hidden: frozenset[str] = frozenset(),
 ) -> str:
     """Return the report as one HTML page, the same bytes for the same answers in any order.
 
@@ -80,6 +81,8 @@ def render(
         Folder of the stored media, ``<first two characters>/<sha256>.jpg``, or None.
     frames
         False leaves out every picture of a performance.
+    hidden
+        Data sets whose pictures are left out in any case.
     """
     frame = frame.sort("answer_key", "question_id")
     warnings = banners(frame)
@@ -119,7 +122,7 @@ def render(
             models=tables.models(frame),
             costs=tables.costs(frame),
             prompts=tables.prompts(frame),
-            examples=examples(frame, scopes, media_dir, frames=frames),
+            examples=examples(frame, scopes, media_dir, frames=frames, hidden=hidden),
             most_examples=MOST,
             frames=frames,
             signature=_flat(result.signature),

@@ -77,6 +77,7 @@ def run(prepared: Prepared, *, quiet: bool = False) -> Outcome:
     models = {name: open_model(name, entry) for name, entry in study.models.items()}
     with folder.opened(options.out, study.name) as journal:
         folder.keep_study(options.out, study.text)
+        folder.keep_datasets(options.out, (planned.dataset for planned in prepared.plan.datasets))
 
         async def main() -> Outcome:
             engine = _Engine(prepared, journal, budget, ProgressLine(quiet=quiet))

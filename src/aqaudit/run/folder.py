@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 import sqlite3
@@ -17,10 +18,14 @@ from aqaudit.run.journal import Journal
 from aqaudit.table import copy_to_parquet, write_parquet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from aqaudit.records import Dataset
+
 JOURNAL = "answers.sqlite"
+#: What the report must know of the data sets: licence, citation, whether their pictures may be shown.
+DATASETS = "datasets.json"
 _LOCK = ".lock"
 
 
@@ -128,6 +133,42 @@ def keep_study(path: Path, text: str) -> None:
         raise BadInput(f"{path / 'study.toml'}: cannot be written: {error.strerror}") from None
 
 
+def keep_datasets(path: Path, datasets: Iterable[Dataset]) -> None:
+    """Keep what the report must know of the data sets, beside what earlier runs into this folder kept.
+
+    Raises
+    ------
+    BadInput
+        It cannot be written, or what is there cannot be read.
+    """
+    facts = {
+        one.name: {
+            "licence": one.licence,
+            "citation": one.citation,
+            "show_frames": one.show_frames,
+            "problems": len(one.problems),
+        }
+        for one in datasets
+    }
+    _write_datasets(path / DATASETS, [path / DATASETS], facts)
+
+
+def _write_datasets(target: Path, sources: Iterable[Path], facts: dict[str, dict[str, object]]) -> None:
+    """Unite the data sets of several folders; pictures that one of them hides stay hidden."""
+    try:
+        for source in sources:
+            for name, kept in json.loads(source.read_bytes()).items() if source.is_file() else ():
+                now = facts.setdefault(name, kept)
+                now["show_frames"] = now["show_frames"] and kept["show_frames"]
+        partial = target.with_name(f".{target.name}.part")
+        partial.write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        partial.replace(target)
+    except OSError as error:
+        raise BadInput(f"{target}: cannot be written: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise BadInput(f"{target}: is not what a run writes; delete it, and the run writes it anew") from None
+
+
 def export(path: Path, journal: Journal) -> None:
     """Write ``answers.parquet`` and ``failures.parquet`` from the journal, each whole or not at all."""
     copy_to_parquet(path / JOURNAL, path / "answers.parquet")
@@ -170,6 +211,7 @@ def merge(sources: Sequence[Path], out: Path) -> tuple[int, int]:
         study = sources[0] / "study.toml"
         if study.is_file():
             shutil.copyfile(study, out / "study.toml")
+        _write_datasets(out / DATASETS, [source / DATASETS for source in sources], {})
         export(out, journal)
         answered, failed = journal.counts()
         return answered, sum(sum(causes.values()) for causes in failed.values())
