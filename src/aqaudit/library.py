@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from aqaudit.audits import AuditResult
     from aqaudit.run.engine import Outcome
+    from aqaudit.sidecars import Sidecars
     from aqaudit.study import Study
 
 
@@ -30,11 +31,14 @@ def run(study: Study, *, out: str | Path, quiet: bool = True, **options: Any) ->
     return run_engine(prepare(study, RunOptions(out=Path(out), **options)), quiet=quiet)
 
 
-def audit(answers: pl.DataFrame) -> AuditResult:
-    """Run all audits on an answers table, as :func:`aqaudit.read_answers` returns it."""
+def audit(answers: pl.DataFrame, sidecars: Sidecars | None = None) -> AuditResult:
+    """Run all audits on an answers table, as :func:`aqaudit.read_answers` returns it.
+
+    ``sidecars`` are the tables beside it, as :func:`aqaudit.sidecars.read_sidecars` returns them.
+    """
     from aqaudit import audits  # noqa: PLC0415
 
-    return audits.audit(answers)
+    return audits.audit(answers, sidecars)
 
 
 def report(source: str | Path, *, out: str | Path | None = None, frames: bool = True) -> Path:

@@ -10,21 +10,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aqaudit import table
-from aqaudit.audits import permutation
-from aqaudit.audits.chance import chance
+from aqaudit.audits import chance, permutation
+from aqaudit.audits.declaration import Audit
 from aqaudit.audits.finding import Finding
-from aqaudit.audits.signature import format_signature, signature
+from aqaudit.audits.signature import format_signature, rows_hash, signature
 from aqaudit.records import BadInput
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     import polars as pl
 
-__all__ = ["AUDITS", "AuditResult", "Finding", "as_json", "audit", "format_signature"]
+    from aqaudit.sidecars import Sidecars
 
-AUDITS: Mapping[str, Callable[[pl.DataFrame], list[Finding]]] = {"chance": chance}
-"""Audit name -> function of a complete answers table (all columns of :data:`aqaudit.table.SCHEMA`)."""
+__all__ = ["AUDITS", "Audit", "AuditResult", "Finding", "as_json", "audit", "format_signature"]
+
+AUDITS: Mapping[str, Audit] = {module.AUDIT.name: module.AUDIT for module in (chance,)}
+"""Audit name -> audit, in the order of the contract."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,27 +42,32 @@ class AuditResult:
         return {f.audit: f.why for f in self.findings if f.verdict == "skipped" and not f.scope}
 
 
-def audit(frame: pl.DataFrame) -> AuditResult:
-    """Run every audit on an answers table.
+def audit(frame: pl.DataFrame, sidecars: Sidecars | None = None) -> AuditResult:
+    """Run every audit on an answers table and the sidecars that belong to it.
 
     Parameters
     ----------
     frame : polars.DataFrame
         Answers; columns that are missing get the import defaults of :func:`aqaudit.table.normalise`. A table that
         cannot be completed gives findings that say ``skipped`` and name what it lacks.
+    sidecars : mapping, optional
+        Tables beside the answers, as :func:`aqaudit.sidecars.read_sidecars` returns them.
 
     Returns
     -------
     AuditResult
         The same frame gives the same result to the last digit, whatever the order of its rows.
     """
-    settings = {"permutation_draws": permutation.DRAWS, "seed": permutation.SEED}
+    beside = sidecars or {}
+    settings: dict[str, object] = {"permutation_draws": permutation.DRAWS, "seed": permutation.SEED}
+    if beside:
+        settings["sidecars"] = {f"{name}.sha256": rows_hash(beside[name])[:12] for name in sorted(beside)}
     try:
         complete = table.normalise(frame)
     except BadInput as problem:
         skipped = tuple(_skipped(name, str(problem)) for name in AUDITS)
         return AuditResult(findings=skipped, signature=signature(frame, settings))
-    findings = tuple(finding for run in AUDITS.values() for finding in run(complete))
+    findings = tuple(finding for one in AUDITS.values() for finding in one(complete, beside))
     return AuditResult(findings=findings, signature=signature(complete, settings))
 
 

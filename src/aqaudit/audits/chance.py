@@ -11,6 +11,7 @@ import polars as pl
 from scipy import stats
 
 from aqaudit.audits import permutation, verdicts
+from aqaudit.audits.declaration import Audit, judges
 from aqaudit.audits.finding import Finding
 from aqaudit.audits.scope import BASE, Scope, headline_scopes
 from aqaudit.measures import MEASURES, Estimate, resample
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from aqaudit.audits.finding import Verdict
+    from aqaudit.sidecars import Sidecars
 
 NAME = "chance"
 QUESTION = "Does it judge better than guessing?"
@@ -60,7 +62,7 @@ class _Judged:
     useful: float | None = None
 
 
-def chance(frame: pl.DataFrame) -> list[Finding]:
+def chance(frame: pl.DataFrame, _sidecars: Sidecars | None = None) -> list[Finding]:
     """Return the findings of every headline scope of ``frame`` (all columns of :data:`aqaudit.table.SCHEMA`).
 
     Boolean and ``choose`` questions are judged by balanced accuracy, scores by Spearman's correlation, preferences by
@@ -289,3 +291,22 @@ def _with_holm(findings: list[Finding]) -> list[Finding]:
         else finding
         for at, finding in enumerate(findings)
     ]
+
+
+AUDIT = Audit(
+    name=NAME,
+    question=QUESTION,
+    figures={name: MEASURES[name].what for names in PLAN.values() for name in names},
+    interval="Delete-one-performer jackknife with t(G - 1); correlations on the Fisher z scale.",
+    rule=(
+        "ok: the interval lies above chance and the value is useful (0.60 for accuracies, 0.30 for correlations); "
+        "warn: above chance, but less; fail: it reaches down to chance and not up to useful; else cannot tell."
+    ),
+    advice=_ADVICE["fail"],
+    citation=MEASURES["balanced_accuracy"].citation,
+    run=chance,
+    judges=judges(
+        target=("always-correct", "blind", "mean-guesser", "wording-follower"),
+        entailed=("unparsed", "lean", "shift-up", "shift-down", "weak-group", "takes-first", "position-bias"),
+    ),
+)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+Json: TypeAlias = "bool | float | int | str | Sequence[Json] | Mapping[str, Json] | None"
+"""A plain JSON value: what a report draws and lists beside the figure of a finding."""
 
 Verdict = Literal["ok", "warn", "fail", "cannot_tell", "skipped"]
 
@@ -18,7 +21,8 @@ class Finding:
     ``value`` lies in [``low``, ``high``], a 95 % interval over ``clusters`` clusters; any of the three is None where it
     cannot be computed, and ``why`` then says why. ``chance`` is what an input-independent guess scores, ``baseline``
     what the best constant answer scores on the same rows. Only ``headline`` findings may say ``fail``. ``rows`` are
-    answer keys of rows that show the finding (a sample, at most 20).
+    answer keys of rows that show the finding (a sample, at most 20). ``details`` holds plain JSON values: what else a
+    report may show, such as the points of a curve; ``docs/audits.md`` lists them by audit.
     """
 
     audit: str
@@ -39,7 +43,7 @@ class Finding:
     why: str = ""
     advice: str = ""
     citation: str = ""
-    details: Mapping[str, float | int | str | None] = field(default_factory=dict)
+    details: Mapping[str, Json] = field(default_factory=dict)
     rows: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, object]:

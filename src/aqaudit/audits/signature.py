@@ -88,7 +88,12 @@ def format_signature(signature: Mapping[str, object]) -> str:
 
 def content_hash(frame: pl.DataFrame) -> str:
     """Return the SHA-256 of the columns in :data:`READ` that the frame has, independent of the order of rows."""
-    texts = [_text(frame[name]).alias(name) for name in READ if name in frame.columns]
+    return rows_hash(frame.select(name for name in READ if name in frame.columns))
+
+
+def rows_hash(frame: pl.DataFrame) -> str:
+    """Return the SHA-256 of a frame's content, independent of the order of rows."""
+    texts = [_text(frame[name]).alias(name) for name in frame.columns]
     digest = hashlib.sha256(str(frame.height).encode())
     for text in texts:
         digest.update(f"\x1e{text.name}\x1f{text[0] if _same(text) else ''}".encode())

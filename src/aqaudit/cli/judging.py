@@ -21,10 +21,11 @@ def audit(
     from aqaudit import audits
     from aqaudit.report.folder import failures
     from aqaudit.report.terminal import headline
+    from aqaudit.sidecars import read_sidecars
     from aqaudit.table import read_answers
 
     frame = read_answers(source)
-    result = audits.audit(frame)
+    result = audits.audit(frame, read_sidecars(source))
     if json_file is not None:
         text = json.dumps(audits.as_json(result), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         if str(json_file) == "-":

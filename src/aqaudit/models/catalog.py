@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from aqaudit.models.planted import Planted
 from aqaudit.records import BadInput, nearest
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ _ONLY_FOR: dict[str, frozenset[str]] = {
         ("base_url", "api_key_env", "thinking", "temperature", "top_p", "max_output_tokens", "usd_per_mtok"),
         frozenset({"openai", "google"}),
     ),
-    **dict.fromkeys(("skill", "bias", "latency_s"), frozenset({"simulated"})),
+    **dict.fromkeys(("skill", "bias", "planted", "latency_s"), frozenset({"simulated"})),
 }
 
 
@@ -94,8 +95,8 @@ class ModelEntry(BaseModel):
         Google's media resolution (tokens per frame).
     logprobs
         Ask for the log-probabilities of the answer's words.
-    skill, bias, latency_s
-        Of the simulated judge: see :mod:`aqaudit.models.simulated`.
+    skill, bias, planted, latency_s
+        Of the simulated judge: see :mod:`aqaudit.models.simulated` and :mod:`aqaudit.models.planted`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
@@ -122,6 +123,7 @@ class ModelEntry(BaseModel):
     logprobs: bool = False
     skill: Annotated[float, Field(ge=0, le=1)] = 0.5
     bias: Annotated[float, Field(ge=0, le=1)] = 0.5
+    planted: Planted = Planted()
     latency_s: Annotated[float, Field(ge=0)] = 0.0
 
     @model_validator(mode="before")
@@ -189,6 +191,7 @@ class ModelEntry(BaseModel):
         names += ["thinking", "system_prompt", "temperature", "top_p", "presence_penalty", "max_output_tokens"]
         names += ["resolution", "logprobs"]
         settings = {name: getattr(self, name) for name in names}
+        settings["planted"] = self.planted.settings() or None
         return {name: value for name, value in settings.items() if value is not None and value is not False}
 
     def destination(self) -> tuple[str, bool]:
@@ -278,6 +281,8 @@ def _first_problem(error: ValidationError) -> str:
     if problem["type"] == "missing":
         return f"{key}: is missing; allowed: openai, google, simulated"
     value = problem["input"]
+    if problem["type"] == "extra_forbidden":
+        return f"{key}: unknown key{nearest(str(problem['loc'][-1]), Planted.model_fields)}"
     if problem["type"] == "literal_error":
         allowed = [word.strip(" '") for word in problem["ctx"]["expected"].replace(" or ", ", ").split(",")]
         return f"{key}: {value!r} is not allowed{nearest(str(value), allowed)}"

@@ -2,9 +2,10 @@
 
 It needs no network and no media, and is no vision-language model: its answers show what the measures and audits do.
 
-With ``skill`` s and ``bias`` b, each question is drawn once: with probability s the judge perceives the truth and says
-it; otherwise it looks at nothing and answers from its prior. Without a picture (perturbations ``blank`` and
-``text_only``) s is 0.
+With ``skill`` s and ``bias`` b, each request is drawn once: with probability s the judge perceives the truth and says
+it; otherwise it looks at nothing and answers from its prior. s is 0 without a picture (perturbations ``blank``,
+``text_only``, and ``region_blur``, which hides what matters) and without movement (``frozen``, ``shuffled``,
+``reversed``).
 
 * ``verify``, ``detect``: the prior says "correct" with probability b. So it calls a correct execution correct with
   probability s + (1 - s) b, and a faulty one with probability (1 - s) b, whatever the wording.
@@ -12,26 +13,33 @@ it; otherwise it looks at nothing and answers from its prior. Without a picture 
 * ``score``: the prior is a normal draw around the middle of the scale with a standard deviation of a sixth of its
   range, clipped to the scale and rounded to its step (to a hundredth of the range where there is none).
 
-All draws come from a hash of the request's ``answer_key``: the same request is always answered alike.
+Flaws are planted on top of that (:class:`aqaudit.models.planted.Planted`).
+
+All draws come from a hash of the request's ``answer_key``, for a ``stable`` judge of its question: the same request is
+always answered alike.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 import random
 from typing import TYPE_CHECKING
 
 import anyio
 
 from aqaudit.models.call import AskFailed, Call, Reply
+from aqaudit.models.planted import TRACES, sight
 from aqaudit.records import LETTERS, TRUE_FALSE
 
 if TYPE_CHECKING:
     from aqaudit.models.catalog import ModelEntry
+    from aqaudit.models.planted import Planted
     from aqaudit.records import Question, Request, Scale
 
 MODEL_VERSION = "simulated (not a vision-language model)"
-_BLIND = frozenset({"blank", "text_only"})
+_NO_VERDICT = "The execution was looked at from beginning to end."
+_SUREST = 1 - 1e-6
 
 
 class SimulatedJudge:
@@ -48,39 +56,80 @@ class SimulatedJudge:
             await anyio.sleep(self.entry.latency_s)
         if not call.final:
             return Reply(text="(no observation: simulated)", finish_reason="stop", model_version=MODEL_VERSION, usd=0.0)
+        word, logprobs = self._answer(call.request)
+        trace = self.entry.planted.trace
         return Reply(
-            text=f"<answer>{self._word(call.request)}</answer>",
+            text=_NO_VERDICT if word is None else f"<answer>{word}</answer>",
+            reasoning=None if trace is None else f"{TRACES[trace]} So the answer is {word}.",
             finish_reason="stop",
             model_version=MODEL_VERSION,
             usd=0.0,
+            option_logprobs=logprobs,
         )
 
     async def aclose(self) -> None:
         """Nothing to close."""
 
-    def _word(self, request: Request) -> str:
-        digest = hashlib.sha256(b"simulated judge\n" + request.answer_key.encode()).digest()
-        draw = random.Random(int.from_bytes(digest, "big"))
-        sees = draw.random() < (0.0 if request.cell.perturbation in _BLIND else self.entry.skill)
-        question = request.question
+    def _answer(self, request: Request) -> tuple[str | None, dict[str, float] | None]:
+        """Return the word given, None for none, and the log-probabilities of the two words of a verdict."""
+        # Flaws draw from a stream of their own: planting one changes no answer that it does not touch.
+        draw, flaw = self._draws(request)
+        planted, question = self.entry.planted, request.question
+        skill = sight(self.entry.skill, planted, request)
+        if planted.confidence is not None:
+            # Some questions are clearer than others; the judge knows which.
+            reach = min(skill, 1 - skill)
+            skill += reach * (2 * flaw.random() - 1)
+        sees = draw.random() < skill
+        logprobs = None
         if question.kind in {"verify", "detect"}:
-            return self._verdict(request, draw, sees=sees)
-        if question.kind == "choose":
-            return _choice(request, draw, sees=sees)
-        if question.kind == "prefer":
-            return _preference(request, draw, sees=sees)
-        if question.scale is None:
+            word = self._verdict(request, draw, flaw, sees=sees)
+            logprobs = _logprobs(request, word, (1 + skill) / 2, planted.confidence)
+        elif question.kind == "choose":
+            word = _placed(planted, flaw, LETTERS[: len(question.options)]) or _choice(request, draw, sees=sees)
+        elif question.kind == "prefer":
+            word = _placed(planted, flaw, "".join(TRUE_FALSE["a_b"])) or _preference(request, draw, sees=sees)
+        elif question.scale is None:
             raise AskFailed("internal", f"question {question.question_id} of kind score has no scale")
-        truth = question.gold_score if sees else None
-        return f"{_on_scale(draw, question.scale, truth):g}"
+        else:
+            word = f"{_on_scale(draw, question.scale, planted, question.gold_score if sees else None):g}"
+        return (None, None) if flaw.random() < planted.unparsed else (word, logprobs)
 
-    def _verdict(self, request: Request, draw: random.Random, *, sees: bool) -> str:
+    def _draws(self, request: Request) -> tuple[random.Random, random.Random]:
+        identity = request.question.question_id if self.entry.planted.stable else request.answer_key
+        first, second = (
+            hashlib.sha256(f"{salt}\n{identity}".encode()).digest() for salt in ("simulated judge", "planted flaw")
+        )
+        return random.Random(int.from_bytes(first, "big")), random.Random(int.from_bytes(second, "big"))
+
+    def _verdict(self, request: Request, draw: random.Random, flaw: random.Random, *, sees: bool) -> str:
+        planted = self.entry.planted
         truth = request.question.gold_correct
         prior = draw.random() < self.entry.bias
         says_correct = truth if sees and truth is not None else prior
+        if flaw.random() < abs(planted.lean):
+            says_correct = planted.lean > 0
         holds, fails = TRUE_FALSE[request.cell.answer_words]
+        if flaw.random() < abs(planted.shift):
+            return holds if planted.shift > 0 else fails
         # The negative wording states the error: true where the execution is not correct.
         return holds if says_correct == (request.cell.framing != "negative") else fails
+
+
+def _logprobs(request: Request, word: str, right: float, confidence: float | None) -> dict[str, float] | None:
+    if confidence is None:
+        return None
+    right = min(right, _SUREST)
+    sure = 1 / (1 + math.exp(-confidence * math.log(right / (1 - right))))
+    sure = min(sure, _SUREST)
+    return {option: math.log(sure if option == word else 1 - sure) for option in TRUE_FALSE[request.cell.answer_words]}
+
+
+def _placed(planted: Planted, flaw: random.Random, shown: str) -> str | None:
+    """Return the first or last letter shown where the judge takes it unseen."""
+    if flaw.random() >= 2 * abs(planted.position):
+        return None
+    return shown[0] if planted.position > 0 else shown[-1]
 
 
 def _choice(request: Request, draw: random.Random, *, sees: bool) -> str:
@@ -108,9 +157,9 @@ def _preferred(question: Question) -> str | None:
     return question.gold_prefer if question.gold_prefer in {"this", "other"} else None
 
 
-def _on_scale(draw: random.Random, scale: Scale, truth: float | None) -> float:
+def _on_scale(draw: random.Random, scale: Scale, planted: Planted, truth: float | None) -> float:
     span = scale.max - scale.min
-    value = draw.gauss(scale.min + span / 2, span / 6) if truth is None else truth
+    value = draw.gauss(scale.min + span * planted.guess_mean, span * planted.guess_sd) if truth is None else truth
     if truth is None:
         step = scale.step or span / 100
         value = scale.min + round((value - scale.min) / step) * step

@@ -15,6 +15,7 @@ from aqaudit.records import BadInput
 from aqaudit.report import figures, page, tables
 from aqaudit.report.text import clean
 from aqaudit.report.verdicts import judgements
+from aqaudit.sidecars import read_sidecars
 from aqaudit.table import read_answers
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def write(source: Path, out: Path | None = None, *, frames: bool = True) -> Path
     frame = read_answers(source)
     failed = failures(source)
     study = home / "study.toml"
-    result = audit(frame)
+    result = audit(frame, read_sidecars(source))
     html = page.render(
         frame,
         failed,

@@ -1,0 +1,144 @@
+"""Flaws that can be planted into a simulated judge, and the judges that the audits are tested with.
+
+A study plants them as ``[models.NAME]`` with ``provider = "simulated"`` and ``planted = { lean = 0.3 }``. What each
+size means is stated so that the audit's figure for the judge is known: a judge with ``shift`` 0.2 has a framing shift
+of 0.2. Sizes add no skill: where a flaw answers, the truth is not asked.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aqaudit.records import Perturbation, Request
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Signed = Annotated[float, Field(ge=-1, le=1)]
+Trace = Literal["observed", "assumed", "prestige", "canonical", "popular", "contradicted"]
+
+_NO_PICTURE: frozenset[Perturbation] = frozenset({"blank", "text_only", "region_blur"})
+_NO_MOTION: frozenset[Perturbation] = frozenset({"frozen", "shuffled", "reversed"})
+
+
+class Planted(BaseModel):
+    """What is planted into a simulated judge; nothing by default.
+
+    Attributes
+    ----------
+    stable
+        One draw for a question, whatever its wording, order, repeat and perturbation; else one for each request.
+    lean
+        Share of ``verify`` and ``detect`` answers that say "correct" unseen (below 0: "error"). H + F - 1 of the judge,
+        where the rest is even-handed.
+    shift
+        Share of ``verify`` and ``detect`` answers that affirm the statement shown (below 0: deny it), whatever it says.
+    position
+        P(first) - 1/2: with probability 2 |position| a preference, or a choice, takes what is shown first (below 0:
+        last). 0.5 always takes the first.
+    gap
+        Smallest difference of two scores, as a share of the scale, at which it sees which of a pair is better.
+    leak
+        Share of questions it answers rightly without a picture.
+    motion
+        Share of its skill that is lost where there is no movement to see (``frozen``, ``shuffled``, ``reversed``).
+    guess_mean, guess_sd
+        Where on the scale a guessed score lies, and its standard deviation, both as a share of the scale.
+    confidence
+        Gives log-probabilities of the two answers: the true log-odds times this. 1 is calibrated (where correct and
+        faulty are equally frequent and nothing else is planted), above 1 over-confident; None gives none.
+    unparsed
+        Share of answers that hold no verdict.
+    weak_tag, weak_skill
+        Its skill is ``weak_skill`` for performances with this tag, given as ``"camera=side"``.
+    trace
+        A reasoning text of this kind comes with every answer. It is the same for all: what it claims of a squat holds
+        for any squat (``observed``) or for none (``contradicted``).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    stable: bool = False
+    lean: Signed = 0.0
+    shift: Signed = 0.0
+    position: Annotated[float, Field(ge=-0.5, le=0.5)] = 0.0
+    gap: Share = 0.0
+    leak: Share = 0.0
+    motion: Share = 1.0
+    guess_mean: Share = 0.5
+    guess_sd: Annotated[float, Field(gt=0, le=1)] = 1 / 6
+    confidence: Annotated[float, Field(gt=0, le=20)] | None = None
+    unparsed: Share = 0.0
+    weak_tag: Annotated[str, Field(pattern=r"^[^=]+=.+$")] | None = None
+    weak_skill: Share = 0.0
+    trace: Trace | None = None
+
+    def settings(self) -> dict[str, object]:
+        """Return what differs from the default: the part of an answer's identity."""
+        return self.model_dump(exclude_defaults=True)
+
+
+def sight(skill: float, planted: Planted, request: Request) -> float:
+    """Return the probability that a judge perceives the truth of a request."""
+    question, perturbation = request.question, request.cell.perturbation
+    if perturbation in _NO_PICTURE:
+        return planted.leak
+    if planted.weak_tag is not None:
+        tag, _, value = planted.weak_tag.partition("=")
+        if question.performance.tags.get(tag) == value:
+            skill = planted.weak_skill
+    if perturbation == "swapped":
+        # The truth asked for is that of the clip shown; what it knew without looking is about another one.
+        return max(skill - planted.leak, 0.0)
+    if question.kind == "prefer" and _gap(request) < planted.gap:
+        skill = 0.0
+    if perturbation in _NO_MOTION:
+        skill *= 1 - planted.motion
+    return max(skill, planted.leak)
+
+
+def _gap(request: Request) -> float:
+    """Return the difference of a pair's scores as a share of their scale; without scores, the largest there is."""
+    question = request.question
+    if question.scale is None or question.gold_score is None or question.other_gold_score is None:
+        return 1.0
+    return abs(question.gold_score - question.other_gold_score) / (question.scale.max - question.scale.min)
+
+
+JUDGES: Mapping[str, Mapping[str, object]] = {
+    "flawless-50": {"skill": 0.5, "planted": {"stable": True, "confidence": 1.0}},
+    "flawless-70": {"skill": 0.7, "planted": {"stable": True, "confidence": 1.0}},
+    "flawless-90": {"skill": 0.9, "planted": {"stable": True, "confidence": 1.0}},
+    "noisy-honest": {"skill": 0.5, "planted": {"confidence": 1.0}},
+    "lean": {"skill": 0.5, "planted": {"stable": True, "lean": 0.3}},
+    "always-correct": {"skill": 0.0, "bias": 1.0},
+    "shift-up": {"skill": 0.6, "planted": {"stable": True, "shift": 0.2}},
+    "shift-down": {"skill": 0.6, "planted": {"stable": True, "shift": -0.2}},
+    "wording-follower": {"skill": 0.6, "planted": {"shift": 1.0}},
+    "mean-guesser": {"skill": 0.0, "planted": {"guess_sd": 0.03}},
+    "position-bias": {"skill": 0.6, "planted": {"stable": True, "position": 0.2}},
+    "takes-first": {"skill": 0.6, "planted": {"position": 0.5}},
+    "large-gap-only": {"skill": 0.9, "planted": {"stable": True, "gap": 0.3}},
+    "blind": {"skill": 0.0, "planted": {"stable": True}},
+    "leaky": {"skill": 0.6, "planted": {"stable": True, "leak": 0.6}},
+    "frozen-frame": {"skill": 0.6, "planted": {"stable": True, "motion": 0.0}},
+    "over-confident": {"skill": 0.5, "planted": {"stable": True, "confidence": 3.0}},
+    "unparsed": {"skill": 0.7, "planted": {"stable": True, "unparsed": 0.2}},
+    "weak-group": {"skill": 0.8, "planted": {"stable": True, "weak_tag": "camera=side"}},
+    "prestige-trace": {"skill": 0.7, "planted": {"stable": True, "trace": "prestige"}},
+    "contradicted-trace": {"skill": 0.7, "planted": {"stable": True, "trace": "contradicted"}},
+}
+"""The judges of the benchmark, by name: settings of ``[models.NAME]`` besides the provider."""
+
+TRACES: Mapping[Trace, str] = {
+    "observed": "At the lowest point the hips are lower than at the start. The knees bend on the way down.",
+    "assumed": "The knees are probably bent as they should be. A trained person would normally keep the back straight.",
+    "prestige": "This looks like a clip from a professional competition. An elite athlete at this level does it right.",
+    "canonical": "A standard squat goes down until the thighs are parallel to the floor, as every textbook shows.",
+    "popular": "The person wears sportswear and moves smoothly, which good executions usually do.",
+    "contradicted": "The thighs stay vertical at every moment. The knees stay straight from first to last.",
+}
+"""The reasoning texts that can be planted, the conclusion left out."""
