@@ -12,7 +12,7 @@ import os
 import re
 import tomllib
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self, get_args
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -25,23 +25,25 @@ if TYPE_CHECKING:
 
     from aqaudit.models.call import Model
 
-Provider = Literal["openai", "google", "simulated"]
+Provider = Literal["openai", "google", "hf", "simulated"]
 Thinking = Literal["off", "on", "low", "medium", "high"]
 
+#: Providers that nothing leaves this process for, and that nobody bills.
+_IN_PROCESS = frozenset({"hf", "simulated"})
 #: Providers that the study file may name but that this version does not have.
-_NOT_YET = frozenset({"hf", "onnx", "observer"})
+_NOT_YET = frozenset({"onnx", "observer"})
 _HOME = {"openai": "https://api.openai.com/v1", "google": "https://generativelanguage.googleapis.com"}
 _KEY_ENV = {"openai": ("OPENAI_API_KEY",), "google": ("GEMINI_API_KEY", "GOOGLE_API_KEY")}
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 #: Keys that only some providers can honour.
 _ONLY_FOR: dict[str, frozenset[str]] = {
     "resolution": frozenset({"google"}),
-    "logprobs": frozenset({"openai"}),
-    "system_prompt": frozenset({"openai"}),
     "presence_penalty": frozenset({"openai"}),
+    **dict.fromkeys(("logprobs", "system_prompt"), frozenset({"openai", "hf"})),
+    **dict.fromkeys(("base_url", "api_key_env", "usd_per_mtok"), frozenset({"openai", "google"})),
     **dict.fromkeys(
-        ("base_url", "api_key_env", "thinking", "temperature", "top_p", "max_output_tokens", "usd_per_mtok"),
-        frozenset({"openai", "google"}),
+        ("thinking", "temperature", "top_p", "max_output_tokens"),
+        frozenset({"openai", "google", "hf"}),
     ),
     **dict.fromkeys(("skill", "bias", "planted", "latency_s"), frozenset({"simulated"})),
 }
@@ -64,9 +66,10 @@ class ModelEntry(BaseModel):
     Attributes
     ----------
     provider
-        ``openai`` for any OpenAI-compatible server, ``google`` for the Gemini API, ``simulated`` for planted judges.
+        ``openai`` for any OpenAI-compatible server, ``google`` for the Gemini API, ``hf`` for a model of transformers
+        in this process, ``simulated`` for planted judges.
     model
-        The name the server knows the model by.
+        The name the server knows the model by; of ``hf`` a folder on this machine or an id of the Hugging Face hub.
     base_url
         Address of the API, for OpenAI-compatible servers including ``/v1``; the vendor's own where absent.
     api_key_env
@@ -140,7 +143,7 @@ class ModelEntry(BaseModel):
                 able = " and ".join(sorted(_ONLY_FOR[key]))
                 raise _OnlyFor(key, f"provider '{self.provider}' cannot do this, only {able}: remove the key")
         if self.provider != "simulated" and "model" not in self.model_fields_set:
-            raise _OnlyFor("model", "is missing: the name the server knows the model by")
+            raise _OnlyFor("model", "is missing: the name the server knows the model by, or for hf its folder")
         if self.api_key_env is not None and not _VARIABLE.fullmatch(self.api_key_env):
             # the value is not quoted: it may be the key itself
             raise _OnlyFor("api_key_env", "is no name of an environment variable; the key itself goes there, not here")
@@ -165,6 +168,8 @@ class ModelEntry(BaseModel):
 
     def _check_thinking(self) -> None:
         switch = self.thinking in {"off", "on"}
+        if self.provider == "hf" and self.thinking is not None and not switch:
+            raise _OnlyFor("thinking", f"'{self.thinking}': a model in process has no levels, only off and on")
         if self.provider == "openai" and switch and self.destination()[0] == "https://api.openai.com:443":
             raise _OnlyFor("thinking", f"'{self.thinking}': api.openai.com knows low, medium and high only")
         if self.provider != "google" or self.thinking is None:
@@ -200,7 +205,7 @@ class ModelEntry(BaseModel):
         On this machine are 127.0.0.0/8, ::1 and ``localhost``; every other address is off it, private ranges and
         0.0.0.0 included. Names are not resolved.
         """
-        if self.provider == "simulated":
+        if self.provider in _IN_PROCESS:
             return "in process", False
         url = urlsplit(self.base_url or _HOME[self.provider])
         host = url.hostname or ""
@@ -218,7 +223,7 @@ class ModelEntry(BaseModel):
         The entry's own price comes first, then the table of ``genai-prices`` for the vendor behind the address. A
         server of one's own has no price unless the entry gives one. ``output_tokens`` include reasoning.
         """
-        if self.provider == "simulated":
+        if self.provider in _IN_PROCESS:
             return 0.0
         if input_tokens is None or output_tokens is None:
             return None
@@ -262,7 +267,8 @@ def load(name: str, table: Mapping[str, object]) -> ModelEntry:
     provider = keys.get("provider")
     if provider in _NOT_YET:
         raise BadInput(
-            f"models.{name}.provider: '{provider}' is not available in this version; use openai, google or simulated"
+            f"models.{name}.provider: '{provider}' is not available in this version; use one of "
+            f"{', '.join(get_args(Provider))}"
         )
     try:
         return ModelEntry.model_validate(keys)
@@ -279,7 +285,7 @@ def _first_problem(error: ValidationError) -> str:
     if key.startswith("usd_per_mtok"):
         return "usd_per_mtok: give two numbers of 0 or more: [price of a million input tokens, of output tokens]"
     if problem["type"] == "missing":
-        return f"{key}: is missing; allowed: openai, google, simulated"
+        return f"{key}: is missing; allowed: {', '.join(get_args(Provider))}"
     value = problem["input"]
     if problem["type"] == "extra_forbidden":
         return f"{key}: unknown key{nearest(str(problem['loc'][-1]), Planted.model_fields)}"
@@ -324,7 +330,7 @@ def api_key(name: str, entry: ModelEntry) -> str | None:
     raise BadInput(f"models.{name}: no API key for {endpoint}; set the environment variable {' or '.join(names)}")
 
 
-_MODULES = {"openai": "openai_compatible", "google": "google", "simulated": "simulated"}
+_MODULES = {"openai": "openai_compatible", "google": "google", "hf": "hf.model", "simulated": "simulated"}
 
 
 def import_provider(entry: ModelEntry) -> None:
@@ -344,6 +350,10 @@ def open_model(name: str, entry: ModelEntry) -> Model:
         from aqaudit.models.simulated import SimulatedJudge  # noqa: PLC0415 - symmetry with the two below
 
         return SimulatedJudge(entry)
+    if entry.provider == "hf":
+        from aqaudit.models.hf.model import LocalModel  # noqa: PLC0415 - 5 s of CPU, and an extra
+
+        return LocalModel(name, entry)
     key = api_key(name, entry)
     if entry.provider == "google":
         from aqaudit.models.google import GeminiModel  # noqa: PLC0415 - 1.5 s of CPU
