@@ -83,8 +83,14 @@ def test_every_relative_link_leads_somewhere(page: Path) -> None:
 
 
 def test_every_page_can_be_reached_from_the_readme() -> None:
-    linked = {t.partition("#")[0] for t in LINK.findall((ROOT / "README.md").read_text(encoding="utf-8"))}
-    assert {f"docs/{page.name}" for page in DOCS.glob("*.md")} <= linked
+    reached, left = set(), [ROOT / "README.md"]
+    while left:
+        page = left.pop()
+        reached.add(page)
+        targets = (target.partition("#")[0] for target in LINK.findall(page.read_text(encoding="utf-8")))
+        linked = {(page.parent / target).resolve() for target in targets if target.endswith(".md")}
+        left += [path for path in sorted(linked) if path.is_file() and path not in reached]
+    assert set(DOCS.glob("*.md")) <= reached
 
 
 def test_pictures_are_small() -> None:

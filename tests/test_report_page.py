@@ -6,7 +6,6 @@ import base64
 import hashlib
 import re
 from html.parser import HTMLParser
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -16,6 +15,7 @@ from aqaudit.audits import AuditResult, audit
 from aqaudit.audits.finding import Finding
 from aqaudit.report import page
 from aqaudit.report.banners import banners
+from aqaudit.report.palette import palettes
 from aqaudit.table import to_frame
 from report_sample import STUDY, answer, failures, sample
 
@@ -31,7 +31,7 @@ HOSTILE = (
 class Reader(HTMLParser):
     """Collects the elements, attributes and text of a page, and complains about what is not closed."""
 
-    VOID = frozenset({"meta", "link", "img", "br", "circle", "rect"})
+    VOID = frozenset({"meta", "link", "img", "br"})
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class Reader(HTMLParser):
             self.wrong.append(tag)
 
     def handle_data(self, data: str) -> None:
-        if not self.open or self.open[-1] != "style":
+        if not self.open or self.open[-1] not in {"style", "script"}:
             self.texts.append(data)
 
     def all(self, tag: str) -> list[dict[str, str | None]]:
@@ -64,9 +64,10 @@ class Reader(HTMLParser):
 
 
 def render(frame: pl.DataFrame, result: AuditResult | None = None, **options: object) -> str:
-    defaults: dict[str, object] = {"title": "A study", "study_toml": STUDY, "media_dir": None}
-    failed = options.pop("failures", None)
-    return page.render(frame, failed, result or audit(frame), **(defaults | options))  # type: ignore[arg-type]
+    frames = bool(options.pop("frames", True))
+    defaults: dict[str, object] = {"title": "A study", "study_toml": STUDY}
+    material = page.Material(frame=frame, **(defaults | options))  # type: ignore[arg-type]
+    return page.render(material, result or audit(frame), frames=frames)
 
 
 @pytest.fixture(scope="module")
@@ -84,32 +85,32 @@ def test_the_page_is_well_formed_and_its_tables_can_be_read_aloud(html: str) -> 
     read = Reader(html)
     assert not read.open
     assert not read.wrong
-    assert len(read.all("table")) == len(read.all("caption")) > 20
+    assert len(read.all("table")) == len(read.all("caption")) >= 20
     assert all(attrs.get("scope") in {"col", "row"} for attrs in read.all("th"))
-    assert all(attrs.get("alt") for attrs in read.all("img"))
     labelled = [a for a in read.all("svg") if a.get("role") == "img"]
-    assert len(labelled) == 12
+    assert len([a for a in labelled if a.get("class") == "figure"]) >= 12
+    assert len([a for a in labelled if a.get("class") is None]) > 100  # frames
     assert all(a.get("aria-label") for a in labelled)
     assert read.all("html")[0]["lang"] == "en"
     ids = [a["id"] for _, a in read.elements if a.get("id")]
     assert len(ids) == len(set(ids))
-    targets = {str(a["href"])[1:] for a in read.all("a")}
+    targets = {str(a["href"])[1:] for tag in ("a", "use") for a in read.all(tag)}
     assert targets <= set(ids)
 
 
-def test_the_headline_comes_first_and_says_why_it_cannot_tell(html: str) -> None:
+def test_the_verdict_comes_first_and_says_why_it_cannot_tell(html: str) -> None:
     text = Reader(html[html.index("<main>") :]).text
-    assert text.index("may its judgement be used") < text.index("How they answered") < text.index("What was sent")
+    assert text.index("may its judgement be used") < text.index("worst first") < text.index("What was sent")
     assert "Only 3 performers; at least 8 are needed for an interval." in text
     assert "Not checked here: correctness, framing" in text
 
 
-def test_nothing_is_loaded_and_nothing_runs(html: str) -> None:
+def test_nothing_is_loaded_and_nothing_runs_but_the_one_script(html: str) -> None:
     read = Reader(html)
     policy = next(a["content"] for a in read.all("meta") if a.get("http-equiv") == "Content-Security-Policy")
     assert policy is not None
     assert policy.startswith("default-src 'none'; img-src data:;")
-    assert not read.all("script")
+    assert read.all("script") == [{}]
     assert not [name for _, attrs in read.elements for name in attrs if name.startswith("on") or name == "style"]
     addresses = [str(a[key]) for _, a in read.elements for key in ("src", "href") if a.get(key)]
     assert all(address.startswith(("#", "data:")) for address in addresses)
@@ -118,10 +119,11 @@ def test_nothing_is_loaded_and_nothing_runs(html: str) -> None:
     assert len(read.all("style")) == 1
 
 
-def test_the_policy_allows_exactly_the_style_that_is_there(html: str) -> None:
-    style = html[html.index("<style>") + len("<style>") : html.index("</style>")]
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    assert f"sha256-{digest}" in html.replace("&#39;", "'")
+@pytest.mark.parametrize("tag", ["style", "script"])
+def test_the_policy_allows_exactly_the_style_and_the_script_that_are_there(html: str, tag: str) -> None:
+    text = html[html.index(f"<{tag}>") + len(tag) + 2 : html.index(f"</{tag}>")]
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    assert f"{tag}-src 'sha256-{digest}'" in html.replace("&#39;", "'")
 
 
 def test_the_same_answers_in_any_order_give_the_same_bytes(media: Path) -> None:
@@ -219,8 +221,8 @@ def test_hostile_text_is_inert_wherever_it_stands(tmp_path: Path) -> None:
     read = Reader(html)
     assert not read.wrong
     assert not read.open
-    assert not read.all("script")
-    assert not [a for a in read.all("img") if not str(a.get("src")).startswith("data:")]
+    assert len(read.all("script")) == 1
+    assert not read.all("img")
     assert not [name for _, attrs in read.elements for name in attrs if name.startswith("on")]
     assert not set(html) & {"\x00", "\x1b", "\u202e"}
     assert "{{ 7*7 }}" in read.text
@@ -229,19 +231,124 @@ def test_hostile_text_is_inert_wherever_it_stands(tmp_path: Path) -> None:
 
 
 def test_frames_are_shown_small_and_can_be_left_out(html: str, media: Path) -> None:
-    pictures = Reader(html).all("img")
-    assert pictures
-    assert all(str(a["src"]).startswith("data:image/jpeg;base64,") for a in pictures)
-    assert all(int(str(a["height"])) <= 160 for a in pictures)
+    pictures = Reader(html).all("image")
+    assert len(pictures) == len({a["href"] for a in pictures}) == 7  # each once, however often it is shown
+    assert all(str(a["href"]).startswith("data:image/jpeg;base64,") for a in pictures)
+    assert all(int(str(a["height"])) <= 112 for a in pictures)
     bare = render(sample(media), media_dir=media, frames=False)
-    assert not Reader(bare).all("img")
+    assert not Reader(bare).all("image")
     assert "Pictures were left out on request." in bare
 
 
-def test_examples_are_few_and_of_every_outcome(html: str) -> None:
-    titles = re.findall(r"<h3>\d+\. (Right|Wrong|Not readable):", html)
-    assert len(titles) == 24
-    assert set(titles) == {"Right", "Wrong", "Not readable"}
+def test_examples_are_sampled_and_of_every_outcome(html: str) -> None:
+    shown = re.findall(r'class="example" id="(e\d+)"', html)
+    assert len(shown) == len(set(shown)) == 120
+    assert set(re.findall(r'data-answer="(\w+)"', html)) == {"right", "wrong", "unparsed"}
+    assert "120 of 300 questions are shown" in html
+
+
+def test_the_answers_that_a_finding_names_are_shown_and_linked() -> None:
+    frame = sample(n=2000)
+    result = audit(frame)
+    read = Reader(render(frame, result))
+    links = {str(a["href"]) for a in read.all("a") if re.fullmatch(r"#e\d+-\d+", str(a["href"]))}
+    pointed = [f for f in result.findings if f.headline and f.rows]
+    assert len(links) >= len(pointed) > 5
+    assert links <= {f"#{a['id']}" for a in read.all("li") if a.get("id")}
+
+
+def test_all_questions_are_shown_where_they_are_few() -> None:
+    html = render(sample(n=60))
+    assert html.count('class="example"') == 60
+    assert "Every question is shown." in html
+
+
+def test_answers_to_one_question_stand_together_with_what_sets_them_apart() -> None:
+    rows = [
+        answer(f"{model}{framing}", question_id="q", performance_id="p", model=model, framing=framing,
+               gold_correct=True, says_correct=framing == "positive")
+        for model in ("m1", "m2") for framing in ("positive", "negative")
+    ]  # fmt: skip
+    html = render(to_frame(rows))
+    assert html.count('class="example"') == 1
+    assert html.count('class="reply"') == 4
+    assert 'data-answer="wrong" data-model="m2" data-cell="negative"' in html
+    assert '<select data-filter="cell"><option value="">all</option><option value="negative">' in html
+
+
+def test_steps_of_reasoning_have_their_tag_and_point_to_frames(media: Path) -> None:
+    frame = sample(media, n=40)
+    key = frame.filter(frame["frames_sent"] == 10).sort("answer_key")["answer_key"][0]
+    steps = pl.DataFrame(
+        {
+            "answer_key": [key, key, key],
+            "step": [1, 2, 1],
+            "scorer": ["rules", "rules", "zz"],
+            "tag": ["observation", "prestige", "other"],
+            "text": ["In frames 3 to 5 the heels rise.", "A champion <b>would</b> not err.", "not shown"],
+            "claim": ['{"quantity": "ankle_height_left", "value": 0.1}', None, None],
+        }
+    )
+    html = render(frame, media_dir=media, sidecars={"trace_steps": steps})
+    shown = html[html.index('<ol class="steps">') :].split("</ol>", maxsplit=1)[0]
+    assert '<li class="tag-0"><span class="tag">observation</span>' in shown
+    assert '<li class="tag-3"><span class="tag">prestige</span> <bdi>A champion &lt;b&gt;would' in shown
+    assert "quantity ankle_height_left; value 0.1" in shown
+    assert re.search(r'href="#e\d+-s0-f3">frame 3</a>', shown)
+    assert "not shown" not in shown
+
+
+def test_the_prompt_is_shown_in_full_once_and_linked() -> None:
+    frame = sample(n=8)
+    asked = dict.fromkeys(frame["answer_key"].to_list(), "[answer]\n\n{first}\n\nIs it <true>?")
+    html = render(frame, prompts=asked)
+    assert html.count("Is it &lt;true&gt;?") == 1
+    assert html.count('<a href="#prompt-1">prompt 1</a>') == 8
+
+
+def test_how_a_performance_moved_is_drawn_where_it_is_known() -> None:
+    frame = sample(n=8)
+    who = frame["performance_id"][0]
+    moved = pl.DataFrame(
+        {
+            "performance_id": [who] * 20,
+            "t_s": [i / 10 for i in range(20)],
+            "quantity": ["knee_angle_left"] * 20,
+            "value": [180.0 - 4 * i for i in range(20)],
+            "unit": ["deg"] * 20,
+            "confidence": [0.9] * 20,
+        }
+    )
+    assert "knee angle left, deg over seconds. from 104 to 180 over 1.9 seconds" in render(
+        frame, sidecars={"kinematics": moved}
+    )
+
+
+def test_a_finding_of_an_audit_that_the_page_does_not_know_is_shown_in_full() -> None:
+    frame = sample(n=40)
+    details = {"curve": [{"x": 0.1, "y": 0.2}, {"x": 0.3, "y": 0.9}], "share": 0.25, "names": ["a", "b"]}
+    new = Finding(
+        audit="weather", scope={"model": "qwen3-vl", "dataset": "clinic", "task": "squat", "kind": "verify"},
+        measure="rain_bias", value=0.31, low=0.2, high=0.4, n=120, clusters=12, headline=True, verdict="fail",
+        summary="It follows the rain (bias 0.31).", question="Does rain move it?", advice="Stay in.",
+        citation="A. Uthor (2020)", details=details,
+    )  # fmt: skip
+    html = render(frame, AuditResult(findings=(*audit(frame).findings, new), signature={}))
+    text = Reader(html).text
+    assert "It follows the rain." in text[: text.index("worst first")]  # the verdict, without figures
+    card = Reader(html[html.index('<article class="finding fail">') :].split("</article>", maxsplit=1)[0]).text
+    for part in ("Does rain move it?", "(bias 0.31)", "rain bias 0.31", "(0.20 to 0.40)", "Stay in.", "A. Uthor"):
+        assert part in card
+    assert "x y 0.10 0.20 0.30 0.90" in card
+    assert "share 0.25" in card
+    assert "names a, b" in card
+
+
+def test_findings_stand_worst_first_and_simulated_judges_last() -> None:
+    frame = sample()
+    html = render(frame)
+    verdicts = html[html.index('id="verdict"') : html.index('id="findings"')]
+    assert verdicts.index("qwen3-vl") < verdicts.index("judge-always-kind")
 
 
 def test_a_preference_is_told_by_the_names_of_the_performances() -> None:
@@ -249,7 +356,8 @@ def test_a_preference_is_told_by_the_names_of_the_performances() -> None:
         "1", kind="prefer", performance_id="dive 7", other_id="dive 9", gold_prefer="other", prefer="this", said="A"
     )
     text = Reader(render(to_frame([row]))).text
-    assert "Truth dive 9 is better Model says dive 7 is better" in text
+    assert "Truth: dive 9 is better" in text
+    assert "qwen3-vl : dive 7 is better" in text
 
 
 def test_a_picture_that_cannot_be_shown_is_a_note(tmp_path: Path) -> None:
@@ -279,14 +387,24 @@ def test_no_answers_at_all_still_make_a_page() -> None:
     assert "Nothing could be judged" in read.text
 
 
-def test_colours_of_text_keep_a_contrast_of_4_5_in_light_and_dark() -> None:
-    css = files("aqaudit.report").joinpath("templates", "page.css").read_text(encoding="utf-8")
-    roots = re.findall(r":root \{(.*?)\}", css, re.DOTALL)
-    assert len(roots) == 3  # light, dark, print
-    for root in roots:
-        colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", root))
+def test_50000_answers_stay_usable(media: Path) -> None:
+    frame = sample(media, n=2000)
+    many = pl.concat(
+        [frame.with_columns(pl.col("answer_key", "question_id", "performance_id") + f"-{i}") for i in range(25)]
+    )
+    html = render(many, media_dir=media)
+    assert len(html.encode()) < 5_000_000
+    assert "120 of 50,000 questions are shown" in html
+
+
+def test_colours_of_text_keep_a_contrast_of_4_5_in_light_and_dark_and_on_paper() -> None:
+    assert set(palettes()) == {"light", "dark", "print"}
+    for colours in palettes().values():
         pairs = [(ink, ground) for ink in ("text", "quiet", "link") for ground in ("page", "box")]
         pairs += [(v, f"{v}-bg") for v in ("ok", "warn", "fail", "cannot_tell", "skipped")]
+        pairs += [(v, "box") for v in ("ok", "fail", "skipped", "ink", "soft")]
+        pairs += [(f"on-{part}", part) for part in ("a", "b", "none")]
+        pairs += [(f"tag-{i}", "box") for i in range(7)]
         for ink, ground in pairs:
             assert _contrast(colours[ink], colours[ground]) >= 4.5, (ink, ground)
 

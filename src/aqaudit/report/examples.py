@@ -1,252 +1,219 @@
-"""Examples: a few answers of every scope, right, wrong and unreadable, beside what was shown and what was true."""
+"""Examples: a question, what was shown of the performance, what was true, and what every judge made of it."""
 
 from __future__ import annotations
 
-import base64
-import io
-import re
-import warnings
 from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-import polars as pl
-from PIL import Image
-
-from aqaudit.audits.scope import narrow
+from aqaudit.report.motion import motion
+from aqaudit.report.sampling import sampled
 from aqaudit.report.text import clean
-from aqaudit.report.verdicts import Scope, number
+from aqaudit.report.traces import TracedStep, traced
+from aqaudit.report.wording import answer_words, cell_words, truth_words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
 
-    _Thumbnail = Callable[[Path], tuple[str, int, int] | None]
+    import polars as pl
 
-Outcome = Literal["wrong", "right", "unparsed"]
-#: Wrong ones first: where room is short they are what a reader must see.
-_OUTCOMES: tuple[Outcome, ...] = ("wrong", "right", "unparsed")
-MOST = 24
-_EACH = 2
-_MOST_FRAMES = 8
-#: Frames are shown up to this size in pixels (width, height).
-_THUMBNAIL = (480, 160)
-_MOST_PIXELS = 40_000_000
-#: All pictures of a page together, as base64 text, in bytes.
-_BUDGET = 3_000_000
-#: A score this near the truth, as a share of its scale, is shown as right.
-_NEAR = 0.1
-_HASH = re.compile(r"[0-9a-f]{64}")
-_VIDEO = (".mp4", ".mov", ".webm", ".mkv", ".avi")
+    from aqaudit.audits.finding import Finding
+    from aqaudit.report.drawing import Figure
+    from aqaudit.report.pictures import Album, Placed
+    from aqaudit.sidecars import Sidecars
+
+#: Text of all answers together, in characters; beyond it each text is cut shorter.
+_TEXT = 900_000
+_LONG, _SHORT = 4000, 300
+_MOST_STEPS = 40
+#: Settings that tell one answer to a question from another; those that vary in the table name a cell.
+_CELL = (
+    *("view", "perturbation", "strategy", "framing", "answer_words", "fps_asked", "shots", "pair_order", "thinking"),
+    "repeat",
+)
+_OF_QUESTION = ("question_id", "performance_id", "other_id", "performer", "video", "kind", "split", "options")
+_OF_ANSWER = ("frames_sent", "fps_sent", "prompt_id", "finish_reason", "parse", "answered", "p_correct", "answer_key")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
-    """A frame as a ``data:`` address, small enough for the page."""
+class Show:
+    """What was shown for some of the answers to a question: frames, and a note on those that are not here."""
 
-    uri: str
-    width: int
-    height: int
-    alt: str
+    name: str
+    pictures: tuple[Placed, ...]
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """One answer as it is shown: text is cleaned, ``facts`` are name and value; ``show`` counts from 0."""
+
+    id: str
+    model: str
+    cell: str
+    outcome: str
+    says: str
+    said: str
+    reasoning: str
+    steps: tuple[TracedStep, ...]
+    prompt: str
+    facts: tuple[tuple[str, str], ...]
+    show: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """One answer as it is shown: text is cleaned, ``facts`` are name and value."""
+    """One question with its answers; ``left_out`` counts answers that are not shown."""
 
-    scope: Scope
-    outcome: Outcome
-    title: str
+    id: str
+    dataset: str
+    action: str
+    about: str
     truth: str
-    answer: str
-    said: str
-    reasoning: str
     facts: tuple[tuple[str, str], ...]
-    pictures: tuple[Picture, ...]
-    note: str
+    shows: tuple[Show, ...]
+    motion: Figure | None
+    replies: tuple[Reply, ...]
+    left_out: int
 
 
-def choose(frame: pl.DataFrame, scopes: Sequence[Scope]) -> list[tuple[Scope, Outcome, dict[str, object]]]:
-    """Return at most 24 rows: for every scope one wrong, one right and one unreadable, then a second of each.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Browser:
+    """The examples of a page: filters with their values, prompts by id, and the place of each answer shown."""
 
-    Which rows is decided by their answer keys alone, so the same answers give the same examples.
-    """
-    ranked: list[tuple[int, int, int, Scope, dict[str, object]]] = []
-    for place, scope in enumerate(scopes):
-        rows = narrow(frame, dict(scope)).sort("answer_key").with_columns(_outcome().alias("outcome"))
-        for order, outcome in enumerate(_OUTCOMES):
-            picked = rows.filter(pl.col("outcome") == outcome).head(_EACH)
-            ranked += [(turn, order, place, scope, row) for turn, row in enumerate(picked.iter_rows(named=True))]
-    ranked.sort(key=lambda item: item[:3])
-    kept = sorted(ranked[:MOST], key=lambda item: (item[2], item[1], item[0]))
-    return [(scope, _OUTCOMES[order], row) for _, order, _, scope, row in kept]
+    examples: tuple[Example, ...]
+    filters: tuple[tuple[str, tuple[str, ...]], ...]
+    prompts: tuple[tuple[str, str], ...]
+    place_of: Mapping[str, str]
+    questions: int
 
 
-def examples(
+def browser(
     frame: pl.DataFrame,
-    scopes: Sequence[Scope],
-    media: Path | None,
+    findings: Sequence[Finding],
+    album: Album | None,
     *,
-    frames: bool = True,
-    hidden: frozenset[str] = frozenset(),
-) -> list[Example]:
-    """Return the chosen answers ready for the page; ``media`` is the folder of stored files, by hash.
+    prompts: Mapping[str, str],
+    sidecars: Sidecars,
+) -> Browser:
+    """Return the examples ready for the page.
 
-    No picture is shown without ``frames``, nor of the data sets that are ``hidden``.
+    Parameters
+    ----------
+    frame
+        Answers, sorted by answer key.
+    findings
+        What the audits say; answers they name are shown first.
+    album
+        Where pictures come from; None shows none.
+    prompts
+        Answer key -> the full text that was asked, where it is known.
+    sidecars
+        Tables beside the answers: tagged steps of reasoning, joint angles.
     """
-    shown: list[Example] = []
-    left = _BUDGET
-    thumbnail = cache(_thumbnail)  # several answers show the same frames
-    for scope, outcome, row in choose(frame, scopes):
-        if frames and row["dataset"] not in hidden:
-            pictures, note = _pictures(row, media, left, thumbnail)
-        else:
-            pictures, note = (), "Pictures of this data set may not be shown." if frames else ""
-        left -= sum(len(picture.uri) for picture in pictures)
-        shown.append(_example(scope, outcome, row, pictures, note))
-    return shown
-
-
-def _outcome() -> pl.Expr:
-    kind = pl.col("kind")
-    span = (pl.col("scale_max") - pl.col("scale_min")).fill_null(
-        pl.col("gold_score").max() - pl.col("gold_score").min()
+    groups, left_out = sampled(frame, findings)
+    making = _Making(frame, groups, album, prompts, sidecars)
+    made = tuple(
+        making.example(f"e{place}", rows, lost)
+        for place, (rows, lost) in enumerate(zip(groups, left_out, strict=True), start=1)
     )
-    right = (
-        pl.when(kind.is_in(["verify", "detect"]))
-        .then(pl.col("says_correct") == pl.col("gold_correct"))
-        .when(kind == "choose")
-        .then(pl.col("choice") == pl.col("gold_choice"))
-        .when(kind == "prefer")
-        .then(pl.col("prefer") == pl.col("gold_prefer"))
-        .otherwise((pl.col("score") - pl.col("gold_score")).abs() <= _NEAR * span)
-    )
-    read = pl.col("parse") == "ok"
-    return pl.when(~read).then(pl.lit("unparsed")).when(right).then(pl.lit("right")).when(~right).then(pl.lit("wrong"))
-
-
-def _example(
-    scope: Scope, outcome: Outcome, row: Mapping[str, object], pictures: tuple[Picture, ...], note: str
-) -> Example:
-    about = row["criterion"] or row["error"]
-    named = ("performance_id", "other_id", "performer", "action", "criterion", "error", "view", "framing", "strategy")
-    counted = ("frames_sent", "prompt_id", "question_id", "finish_reason", "parse")
-    facts = tuple(
-        (name.replace("_", " "), clean(row[name], 120)) for name in (*named, *counted) if row[name] is not None
-    )
-    title = ", ".join(clean(part, 60) for part in (row["action"], about) if part)
-    return Example(
-        scope=scope,
-        outcome=outcome,
-        title=title or clean(row["question_id"], 60),
-        truth=_truth(row),
-        answer=_answer(row),
-        said=clean(row["said"], 2000, lines=True),
-        reasoning=clean(row["reasoning"], 6000, lines=True),
-        facts=facts,
-        pictures=pictures,
-        note=note,
+    return Browser(
+        examples=made,
+        filters=_filters(made),
+        prompts=tuple((name, clean(text, 6000, lines=True)) for text, name in making.prompt_names.items()),
+        place_of={
+            key: reply.id
+            for rows, example in zip(groups, made, strict=True)
+            for key, reply in zip(rows["answer_key"], example.replies, strict=True)
+        },
+        questions=frame.select("dataset", "question_id", "performance_id", "other_id").n_unique(),
     )
 
 
-_EXECUTION = {True: "the execution is correct", False: "the execution has the error", None: "unknown"}
+class _Making:
+    """What is shared while examples are made: pictures, prompts and the room that is left for text."""
+
+    def __init__(
+        self,
+        frame: pl.DataFrame,
+        groups: Sequence[pl.DataFrame],
+        album: Album | None,
+        prompts: Mapping[str, str],
+        sidecars: Sidecars,
+    ) -> None:
+        keys = [key for rows in groups for key in rows["answer_key"]]
+        self._varying = [name for name in _CELL if name in frame.columns and frame[name].n_unique() > 1]
+        self._album = album
+        self._prompts = prompts
+        self._steps = traced(sidecars.get("trace_steps"), keys)
+        self._kinematics = sidecars.get("kinematics")
+        self._text = _TEXT
+        texts = dict.fromkeys(prompts[key] for key in keys if key in prompts)
+        self.prompt_names = {text: f"prompt-{place}" for place, text in enumerate(texts, start=1)}
+
+    def example(self, name: str, rows: pl.DataFrame, left_out: int) -> Example:
+        """Return one question with its answers, which are ``rows``."""
+        first = rows.row(0, named=True)
+        shows: list[Show] = []
+        seen: dict[tuple[object, ...], int] = {}
+        replies = []
+        for place, row in enumerate(rows.iter_rows(named=True), start=1):
+            sent = row["media_sha256"]
+            key = (row["view"], row["perturbation"], *(sent or ()))
+            if key not in seen:
+                seen[key] = len(shows)
+                pictures, note = ((), "") if self._album is None else self._album.strip(row["dataset"], sent)
+                words = [
+                    clean(row["view"], 40),
+                    *([clean(row["perturbation"], 40)] if row["perturbation"] != "none" else []),
+                ]
+                shows.append(Show(name=", ".join(words), pictures=pictures, note=note))
+            replies.append(self._reply(f"{name}-{place}", row, seen[key]))
+        about = first["error"] or first["criterion"]
+        return Example(
+            id=name,
+            dataset=clean(first["dataset"], 60),
+            action=clean(first["action"], 80),
+            about=clean(about, 80),
+            truth=truth_words(first),
+            facts=tuple((k.replace("_", " "), clean(first[k], 200)) for k in _OF_QUESTION if first[k] is not None),
+            shows=tuple(shows),
+            motion=motion(self._kinematics, str(first["performance_id"])),
+            replies=tuple(replies),
+            left_out=left_out,
+        )
+
+    def _reply(self, name: str, row: Mapping[str, object], show: int) -> Reply:
+        limit = _LONG if self._text > 0 else _SHORT
+        steps = self._steps.get(str(row["answer_key"]), ())
+        said = clean(row["said"], limit // 2, lines=True)
+        # Steps are the reasoning, cut up; both would say it twice.
+        reasoning = "" if steps else clean(row["reasoning"], limit, lines=True)
+        most = _MOST_STEPS if self._text > 0 else 4
+        self._text -= len(said) + len(reasoning) + sum(len(step.text) for step in steps[:most])
+        return Reply(
+            id=name,
+            model=clean(row["model"], 80),
+            cell=cell_words(row, self._varying),
+            outcome=str(row["outcome"]),
+            says=answer_words(row),
+            said=said,
+            reasoning=reasoning,
+            steps=steps[:most],
+            prompt=self.prompt_names.get(self._prompts.get(str(row["answer_key"]), ""), ""),
+            facts=tuple((k.replace("_", " "), clean(row[k], 120)) for k in _OF_ANSWER if row[k] is not None),
+            show=show,
+        )
 
 
-def _truth(row: Mapping[str, object]) -> str:
-    match row["kind"]:
-        case "verify" | "detect":
-            return _EXECUTION[_claim(row["gold_correct"])]
-        case "choose":
-            return clean(row["gold_choice"], 200) or "unknown"
-        case "prefer":
-            return _better(row, row["gold_prefer"])
-        case _:
-            scale = f" on a scale from {_plain(row['scale_min'])} to {_plain(row['scale_max'])}"
-            return f"{_plain(row['gold_score'])}{scale if row['scale_max'] is not None else ''}"
-
-
-def _answer(row: Mapping[str, object]) -> str:
-    if row["parse"] != "ok":
-        return {
-            "refused": "the model refused to answer",
-            "out_of_range": f"outside what was asked for: {clean(row['answered'], 80)}".rstrip(": "),
-            "truncated": "the answer was cut off",
-        }.get(str(row["parse"]), "no verdict found in the answer")
-    match row["kind"]:
-        case "verify" | "detect":
-            return _EXECUTION[_claim(row["says_correct"])]
-        case "choose":
-            return clean(row["choice"], 200)
-        case "prefer":
-            return _better(row, row["prefer"])
-        case _:
-            return _plain(row["score"])
-
-
-def _better(row: Mapping[str, object], preferred: object) -> str:
-    ids = {"this": row["performance_id"], "other": row["other_id"]}
-    if preferred in ids:
-        return f"{clean(ids[str(preferred)], 80) or f'the performance called {preferred}'} is better"
-    return "both are equally good" if preferred == "tie" else "unknown"
-
-
-def _claim(value: object) -> bool | None:
-    return value if isinstance(value, bool) else None
-
-
-def _plain(value: object) -> str:
-    return number(value, "unknown") if isinstance(value, float) else "unknown"
-
-
-def _pictures(
-    row: Mapping[str, object], media: Path | None, budget: int, thumbnail: _Thumbnail
-) -> tuple[tuple[Picture, ...], str]:
-    """Return the frames of one answer and a note on what is not shown."""
-    sent = row["media_sha256"]
-    # Names from the table become paths: only what is a hash may.
-    hashes = [h for h in sent if isinstance(h, str) and _HASH.fullmatch(h)] if isinstance(sent, list) else []
-    if not hashes:
-        return (), "No pictures were sent, or their hashes are not recorded."
-    if media is None or not media.is_dir():
-        return (), "The pictures are not beside these answers."
-    notes: list[str] = []
-    picked = [hashes[round(i * (len(hashes) - 1) / max(1, _MOST_FRAMES - 1))] for i in range(_MOST_FRAMES)]
-    if len(hashes) <= _MOST_FRAMES:
-        picked = hashes
-    else:
-        notes.append(f"{_MOST_FRAMES} of the {len(hashes):,} frames sent, evenly spaced.")
-    pictures: list[Picture] = []
-    for place, sha in enumerate(picked, start=1):
-        folder = media / sha[:2]
-        if any((folder / f"{sha}{suffix}").is_file() for suffix in _VIDEO):
-            notes.append("The clip was sent as a video file, which is not shown here.")
-            continue
-        small = thumbnail(folder / f"{sha}.jpg") or thumbnail(folder / f"{sha}.png")
-        if small is None:
-            notes.append("A picture is missing or could not be read.")
-            continue
-        uri, wide, high = small
-        if len(uri) > budget:
-            notes.append("More pictures would make this page too large.")
-            break
-        budget -= len(uri)
-        pictures.append(Picture(uri=uri, width=wide, height=high, alt=f"Frame {place} of {len(picked)} shown"))
-    return tuple(pictures), " ".join(dict.fromkeys(notes))
-
-
-def _thumbnail(path: Path) -> tuple[str, int, int] | None:
-    if not path.is_file() or path.is_symlink():
-        return None
-    try:
-        with warnings.catch_warnings(), Image.open(path, formats=("JPEG", "PNG")) as image:
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            if image.width * image.height > _MOST_PIXELS:
-                return None
-            # Before anything else touches the pixels, so that a large JPEG is decoded at a fraction of its size.
-            image.thumbnail(_THUMBNAIL)
-            small = image.convert("RGB")
-        out = io.BytesIO()
-        small.save(out, "JPEG", quality=70)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning):
-        return None
-    return f"data:image/jpeg;base64,{base64.b64encode(out.getvalue()).decode()}", small.width, small.height
+def _filters(made: Sequence[Example]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return name and values of every filter that has something to choose from."""
+    replies = [reply for example in made for reply in example.replies]
+    values = (
+        ("data set", {example.dataset for example in made}),
+        ("action", {example.action for example in made}),
+        ("criterion", {example.about for example in made}),
+        ("answer", {reply.outcome for reply in replies}),
+        ("model", {reply.model for reply in replies}),
+        ("cell", {reply.cell for reply in replies}),
+    )
+    return tuple((name, tuple(sorted(found - {""}))) for name, found in values if len(found - {""}) > 1)

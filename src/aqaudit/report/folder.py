@@ -12,7 +12,7 @@ import polars as pl
 
 from aqaudit.audits import audit
 from aqaudit.records import BadInput
-from aqaudit.report import figures, page, tables
+from aqaudit.report import drawing, figures, page, tables
 from aqaudit.report.text import clean
 from aqaudit.report.verdicts import judgements
 from aqaudit.sidecars import read_sidecars
@@ -49,17 +49,19 @@ def write(source: Path, out: Path | None = None, *, frames: bool = True) -> Path
     frame = read_answers(source)
     failed = failures(source)
     study = home / "study.toml"
-    result = audit(frame, read_sidecars(source))
-    html = page.render(
-        frame,
-        failed,
-        result,
+    sidecars = read_sidecars(source)
+    result = audit(frame, sidecars)
+    material = page.Material(
+        frame=frame,
         title=_title(frame),
+        failures=failed,
         study_toml=study.read_text(encoding="utf-8", errors="replace") if source.is_dir() and study.is_file() else None,
         media_dir=home / "media",
-        frames=frames,
         hidden=hidden(home) if frames else frozenset(),
+        prompts=prompts(source),
+        sidecars=sidecars,
     )
+    html = page.render(material, result, frames=frames)
     try:
         for name, text in beside(frame, failed, result).items():
             _replace(target.parent / name, text)
@@ -88,8 +90,8 @@ def beside(frame: pl.DataFrame, failed: pl.DataFrame | None, result: AuditResult
     for table in made:
         texts[f"tables/{table.name}.csv"] = tables.as_csv(table)
         texts[f"tables/{table.name}.tex"] = tables.as_tex(table)
-    for figure in figures.distributions(frame, figures.scopes(frame)):
-        texts[f"figures/{figure.name}.svg"] = figures.standalone(figure)
+    for figure in figures.drawn(frame):
+        texts[f"figures/{figure.name}.svg"] = drawing.standalone(figure)
         texts[f"figures/{figure.name}.csv"] = tables.as_csv(figure.table)
     return texts
 
@@ -127,6 +129,24 @@ def hidden(home: Path) -> frozenset[str]:
             f"{note}: cannot be read, so it is not known whose pictures may be shown; run the study again, or give"
             " --no-frames"
         ) from None
+
+
+def prompts(source: Path) -> dict[str, str]:
+    """Return what was asked in full, by answer key, where the journal beside the answers keeps it."""
+    journal = source / "answers.sqlite" if source.is_dir() else source
+    if journal.suffix != ".sqlite" or not journal.is_file():
+        return {}
+    try:
+        with closing(sqlite3.connect(f"{journal.resolve().as_uri()}?mode=ro", uri=True)) as db:
+            known = db.execute("SELECT count(*) FROM sqlite_master WHERE name IN ('keys', 'texts')").fetchone()
+            if known[0] < 2:
+                return {}
+            asked = db.execute("SELECT answer_key, prompt FROM keys").fetchall()
+            # Many answers share one text; each is held once.
+            texts = dict(db.execute("SELECT sha256, text FROM texts WHERE sha256 IN (SELECT prompt FROM keys)"))
+    except sqlite3.Error:
+        return {}  # the answers of another harness; what was asked is shown where it is known
+    return {str(key): str(texts[sha]) for key, sha in asked if sha in texts}
 
 
 def _title(frame: pl.DataFrame) -> str:

@@ -5,28 +5,35 @@ from __future__ import annotations
 import base64
 import hashlib
 import itertools
+from collections import Counter
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import jinja2
 
-from aqaudit.report import figures, tables
+from aqaudit.audits import format_signature
+from aqaudit.report import figures, palette, tables
 from aqaudit.report.banners import banners, marks
-from aqaudit.report.examples import MOST, examples
+from aqaudit.report.examples import browser
+from aqaudit.report.method import detail_tables, method
+from aqaudit.report.pictures import Album
 from aqaudit.report.text import clean, without_secrets
 from aqaudit.report.verdicts import (
     AUDITS,
     NOTHING,
+    SEVERITY,
     WORDS,
     Judgement,
+    by_severity,
     judgements,
     label,
     measure_name,
     not_made,
     number,
+    overall,
     reason_of,
-    settings,
+    scope_of,
 )
 
 if TYPE_CHECKING:
@@ -36,105 +43,128 @@ if TYPE_CHECKING:
     import polars as pl
 
     from aqaudit.audits import AuditResult
+    from aqaudit.audits.finding import Verdict
+    from aqaudit.report.drawing import Figure
+    from aqaudit.report.examples import Reply, Show
+    from aqaudit.report.traces import TracedStep
 
-#: Rows of a table, and scopes, that the page holds; what is beyond stands in the files beside it.
+#: Rows of a table, cards of a verdict, and figures that the page holds; what is beyond stands in the files beside it.
 MOST_ROWS = 100
 MOST_SCOPES = 60
-#: Scopes whose sentence is open from the start.
-_FIRST_SCOPES = 12
+_MOST_CARDS = 24
+_FIRST_FIGURES = 12
 #: Pieces of advice that stand beside one verdict.
 _MOST_ADVICE = 3
 _SYMBOLS = {"ok": "✓", "warn": "!", "fail": "✕", "cannot_tell": "?", "skipped": NOTHING}
-#: No script, no network: the page is what it holds.
+_HEADINGS: dict[Verdict, str] = {
+    "fail": "Not fit",
+    "warn": "Doubtful",
+    "cannot_tell": "Cannot tell",
+    "ok": "Fit so far",
+    "skipped": "Not judged",
+}
+#: Verdicts whose findings are open from the start.
+_OPEN = frozenset({"fail", "warn"})
+#: No network, and no script but our own: the page is what it holds.
 _POLICY = "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'"
 
 
-def render(
-    frame: pl.DataFrame,
-    failures: pl.DataFrame | None,
-    result: AuditResult,
-    *,
-    title: str,
-    study_toml: str | None,
-    media_dir: Path | None,
-    frames: bool = True,
-    hidden: frozenset[str] = frozenset(),
-) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """What a page is made of besides the audits' result.
+
+    ``frame`` are the answers, as :func:`aqaudit.table.read_answers` returns them; ``failures`` the failed requests
+    (columns ``model``, ``cause``, ``message`` where known), or None where they are not recorded; ``study_toml`` the
+    study as it was run; ``media_dir`` the folder of stored media, ``<first two characters>/<sha256>.jpg``; ``prompts``
+    answer key -> what was asked in full; ``sidecars`` the tables beside the answers; of data sets that
+    are ``hidden`` no picture is shown.
+    """
+
+    frame: pl.DataFrame
+    title: str
+    failures: pl.DataFrame | None = None
+    study_toml: str | None = None
+    media_dir: Path | None = None
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    sidecars: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    hidden: frozenset[str] = frozenset()
+
+
+def render(material: Material, result: AuditResult, *, frames: bool = True) -> str:
     """Return the report as one HTML page, the same bytes for the same answers in any order.
 
-    The page runs no script and loads nothing: styles and pictures are in it, and its content security policy forbids
-    the rest. Everything that comes from the answers is cleaned and escaped.
-
-    Parameters
-    ----------
-    frame
-        Answers, as :func:`aqaudit.table.read_answers` returns them.
-    failures
-        Failed requests (columns ``model``, ``cause``, ``message`` where known), or None where they are not recorded.
-    result
-        What :func:`aqaudit.audits.audit` says about ``frame``.
-    title
-        Heading of the page.
-    study_toml
-        The study as it was run, or None.
-    media_dir
-        Folder of the stored media, ``<first two characters>/<sha256>.jpg``, or None.
-    frames
-        False leaves out every picture of a performance.
-    hidden
-        Data sets whose pictures are left out in any case.
+    The page loads nothing, and its content security policy forbids everything but its own style and its own short
+    script, which filters examples and switches the theme; without it, everything can be read. Everything that comes
+    from the answers is cleaned and escaped. ``frames`` False leaves out every picture of a performance.
     """
-    frame = frame.sort("answer_key", "question_id")
+    frame = material.frame.sort("answer_key", "question_id")
     warnings = banners(frame)
     marked = marks(warnings)
-    real = [one for one in judgements(result.findings) if dict(one.scope).get("model") not in marked]
+    everyone = judgements(result.findings)
+    real = [one for one in everyone if dict(one.scope).get("model") not in marked]
     # Judges that are no vision-language models come after those that are.
-    judged = real + [one for one in judgements(result.findings) if dict(one.scope).get("model") in marked]
-    scopes = figures.scopes(frame)
-    drawn = figures.distributions(frame, scopes)
-    css = "\n".join(_template(name) for name in ("figure.css", "page.css"))
-    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
+    judged = real + [one for one in everyone if dict(one.scope).get("model") in marked]
+    figures_ = figures.drawn(frame)
+    album = Album(material.media_dir, hidden=material.hidden) if frames else None
+    shown = browser(frame, result.findings, album, prompts=material.prompts, sidecars=material.sidecars)
+    css = "\n".join((palette.of_page(), palette.template("figure.css"), palette.template("page.css")))
+    js = palette.template("page.js")
+    study_toml = material.study_toml
     return (
         _environment()
         .get_template("page.html")
         .render(
-            title=clean(title, 200),
+            title=clean(material.title, 200),
             css=css,
-            policy=f"{_POLICY}; style-src 'sha256-{digest}'",
+            js=js,
+            counter=itertools.count(1),
+            policy=f"{_POLICY}; style-src {_hash_of(css)}; script-src {_hash_of(js)}",
             banners=warnings,
             marks=marked,
             facts=_facts(frame),
-            counts=_counts(real),
-            not_counted=len(judged) - len(real),
-            judged=_by_model(judged[:_FIRST_SCOPES]),
-            judged_more=_by_model(judged[_FIRST_SCOPES:MOST_SCOPES]),
-            headline_rows=judged[:MOST_SCOPES],
-            left_out=max(0, len(judged) - MOST_SCOPES),
+            verdicts=_by_model(judged[:MOST_SCOPES]),
+            verdicts_left_out=max(0, len(judged) - MOST_SCOPES),
+            not_counted=bool(judged) and not real,
+            advice=_advice(real),
             not_made=not_made(result.findings),
             skipped=result.skipped,
-            figures=drawn[:MOST_SCOPES],
-            figures_left_out=max(0, len(drawn) - MOST_SCOPES),
+            severity=[(_HEADINGS[v], v in _OPEN, fs) for v, fs in by_severity(result.findings, marked).items()],
+            paper=(),
+            pictures=_grouped(figures_),
+            figures_left_out=sum(max(0, n - MOST_SCOPES) for n in Counter(f.group for f in figures_).values()),
             findings=tables.findings(result.findings),
             parses=tables.parses(frame),
-            failures=tables.failures(failures),
-            destinations=tables.destinations(frame, failures),
+            failures=tables.failures(material.failures),
+            destinations=tables.destinations(frame, material.failures),
             inputs=tables.inputs(frame),
             models=tables.models(frame),
             costs=tables.costs(frame),
-            prompts=tables.prompts(frame),
-            examples=examples(frame, scopes, media_dir, frames=frames, hidden=hidden),
-            most_examples=MOST,
+            prompts_used=tables.prompts(frame),
+            browser=shown,
+            place_of=shown.place_of,
+            album=[] if album is None else album.pictures,
             frames=frames,
             signature=_flat(result.signature),
+            signature_line=without_secrets(clean(format_signature(result.signature), 4000)),
             reproduce=_reproduce(frame, study_toml),
             study_toml=None if study_toml is None else clean(without_secrets(study_toml), 50_000, lines=True),
         )
     )
 
 
+def _hash_of(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _grouped(drawn: Sequence[Figure]) -> list[tuple[str, list[Figure], list[Figure]]]:
+    """Return heading, first figures and further ones of each group that has any."""
+    groups = [(heading, [f for f in drawn if f.group == group]) for group, heading in figures.GROUPS.items()]
+    return [(heading, ones[:_FIRST_FIGURES], ones[_FIRST_FIGURES:MOST_SCOPES]) for heading, ones in groups if ones]
+
+
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_template),
+        loader=jinja2.FunctionLoader(palette.template),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -142,7 +172,15 @@ def _environment() -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     environment.globals.update(
-        most_rows=MOST_ROWS, words=WORDS, symbols=_SYMBOLS, audits=AUDITS, interval=figures.interval, label=label
+        most_rows=MOST_ROWS,
+        most_cards=_MOST_CARDS,
+        most_scopes=MOST_SCOPES,
+        words=WORDS,
+        symbols=_SYMBOLS,
+        audits=AUDITS,
+        interval=figures.interval,
+        label=label,
+        next=next,
     )
     environment.filters.update(
         shown=tables.shown,
@@ -150,13 +188,22 @@ def _environment() -> jinja2.Environment:
         number=number,
         measure_name=measure_name,
         reason=reason_of,
-        settings=settings,
+        scope_of=scope_of,
+        method=method,
+        detail_tables=detail_tables,
+        points_to=_points_to,
     )
     return environment
 
 
-def _template(name: str) -> str:
-    return files("aqaudit.report").joinpath("templates", name).read_text(encoding="utf-8")
+def _points_to(step: TracedStep, show: Show, reply: Reply) -> list[int]:
+    """Return the frames shown here that a step of reasoning names by number, or by time where the rate is known."""
+    rate = dict(reply.facts).get("fps sent")
+    named = list(step.frames)
+    if rate is not None and float(rate) > 0:
+        named += [round(second * float(rate)) + 1 for second in step.seconds]
+    places = {placed.place for placed in show.pictures}
+    return [place for place in dict.fromkeys(named) if place in places]
 
 
 def _facts(frame: pl.DataFrame) -> list[tuple[str, str]]:
@@ -175,16 +222,17 @@ def _facts(frame: pl.DataFrame) -> list[tuple[str, str]]:
     return facts
 
 
-def _counts(judged: Sequence[Judgement]) -> list[tuple[str, int, str]]:
-    """Return how many scopes have each verdict, and what the audits advise then."""
-    found = {verdict: [one for one in judged if one.verdict == verdict] for verdict in WORDS}
-    advice = {verdict: list(dict.fromkeys(one.advice for one in ones if one.advice)) for verdict, ones in found.items()}
-    return [(verdict, len(ones), " ".join(advice[verdict][:_MOST_ADVICE])) for verdict, ones in found.items() if ones]
+def _advice(judged: Sequence[Judgement]) -> list[tuple[Verdict, str]]:
+    """Return what the audits advise for each verdict that was given, worst first."""
+    advice = {v: list(dict.fromkeys(one.advice for one in judged if one.verdict == v and one.advice)) for v in SEVERITY}
+    return [(verdict, text) for verdict, texts in advice.items() for text in texts[:_MOST_ADVICE]]
 
 
-def _by_model(judged: Sequence[Judgement]) -> list[tuple[str, list[Judgement]]]:
+def _by_model(judged: Sequence[Judgement]) -> list[tuple[str, str, list[Judgement]]]:
+    """Return model, what its verdicts add up to, and its verdicts, worst first."""
     groups = itertools.groupby(judged, key=lambda one: dict(one.scope).get("model", ""))
-    return [(model, list(group)) for model, group in groups]
+    sorted_ = ((model, sorted(group, key=lambda one: SEVERITY.index(one.verdict))) for model, group in groups)
+    return [(model, overall(group), group) for model, group in sorted_]
 
 
 def _flat(values: Mapping[str, object], lead: str = "") -> list[tuple[str, str]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
@@ -313,7 +314,15 @@ def _tex(text: str) -> str:
 
 def _details(finding: Finding) -> str:
     known = ((name.replace("_", " "), value) for name, value in finding.details.items() if value is not None)
-    return "; ".join(f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in known)
+    return "; ".join(f"{name} {_detail(value)}" for name, value in known)
+
+
+def _detail(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, dict | list | tuple):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return str(value)
 
 
 def _span(column: str) -> tuple[pl.Expr, pl.Expr]:

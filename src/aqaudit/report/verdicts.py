@@ -5,6 +5,7 @@ A scope is what one figure is about: model x dataset x task x kind of question, 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from aqaudit.measures import MEASURES, resample
 from aqaudit.report.text import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from aqaudit.audits.finding import Finding, Verdict
 
@@ -41,8 +42,12 @@ WORDS: dict[Verdict, str] = {
 NOTHING = "\u2013"
 #: Later ones decide over earlier ones when several headline findings speak about one scope.
 _DECIDES: tuple[Verdict, ...] = ("skipped", "ok", "warn", "cannot_tell", "fail")
+#: The order in which findings are read: what forbids use first, then doubts, then what is open.
+SEVERITY: tuple[Verdict, ...] = ("fail", "warn", "cannot_tell", "ok", "skipped")
 _PARTS = ("model", "dataset", "task", "kind")
-
+#: Figures in brackets at the end of a sentence, as audits put them.
+_FIGURES = re.compile(r" \([^()]*(?:\([^()]*\)[^()]*)*\)(?=\.$)")
+_MOST_REASONS = 2
 
 Scope = tuple[tuple[str, str], ...]
 
@@ -57,6 +62,7 @@ class Judgement:
     word: str
     reason: str
     advice: str
+    short: str
 
 
 def scope_of(labels: Mapping[str, str]) -> Scope:
@@ -113,7 +119,37 @@ def _judgement(scope: Scope, findings: list[Finding]) -> Judgement:
         word=WORDS[verdict],
         reason=" ".join(reasons),
         advice=" ".join(advice),
+        short=_short(deciding),
     )
+
+
+def _short(deciding: list[Finding]) -> str:
+    """Return the reasons of a verdict without their figures, for a reader who has two minutes."""
+    plain = dict.fromkeys(_FIGURES.sub("", reason_of(finding)) for finding in deciding)
+    reasons = list(plain)
+    more = f" And {len(reasons) - _MOST_REASONS} more below." if len(reasons) > _MOST_REASONS else ""
+    return " ".join(reasons[:_MOST_REASONS]) + more
+
+
+def overall(judged: Sequence[Judgement]) -> str:
+    """Return what the verdicts on one model add up to: ``not fit for 3 of 4 tasks, fit so far for 1``."""
+    found = [(WORDS[v], sum(one.verdict == v for one in judged)) for v in SEVERITY]
+    counts = [(word, n) for word, n in found if n]
+    if len(counts) == 1:
+        word, n = counts[0]
+        return f"{word}{'' if n == 1 else f' (all {n})'}"
+    return ", ".join(f"{word} {n} of {len(judged)}" if i == 0 else f"{word} {n}" for i, (word, n) in enumerate(counts))
+
+
+def by_severity(findings: Iterable[Finding], last: Iterable[str] = ()) -> dict[Verdict, list[Finding]]:
+    """Return headline findings by verdict, worst first, in the order of scopes and audits; models of ``last`` last."""
+    marked = set(last)
+    found = sorted(
+        (finding for finding in findings if finding.headline),
+        key=lambda f: (f.scope.get("model") in marked, _order(f)[0], scope_of(f.scope), f.measure),
+    )
+    groups = {verdict: [f for f in found if f.verdict == verdict] for verdict in SEVERITY}
+    return {verdict: ones for verdict, ones in groups.items() if ones}
 
 
 def _order(finding: Finding) -> tuple[int, str, str]:
