@@ -171,7 +171,7 @@ def test_thinking_never_survives(text: str) -> None:
 def test_the_instruction_repeated_is_no_answer(words: str) -> None:
     from aqaudit.prompts.template import WORDING, load
 
-    instruction = load(WORDING).section(f"answer {words}")[0][1]
+    instruction = load(WORDING).text(f"answer {words}")
     expected = Expected(kind="verify", answer_words=words)  # type: ignore[arg-type]
     assert parse(instruction, expected).parse == "unparsed"
     first = TRUE_FALSE[words][0]  # type: ignore[index]
@@ -182,7 +182,7 @@ def test_the_instruction_repeated_is_no_answer(words: str) -> None:
 def test_the_other_instructions_repeated_are_no_answer(kind: str, expected: Expected) -> None:
     from aqaudit.prompts.template import WORDING, load
 
-    assert parse(load(WORDING).section(f"answer {kind}")[0][1], expected).parse == "unparsed"
+    assert parse(load(WORDING).text(f"answer {kind}"), expected).parse == "unparsed"
 
 
 def test_an_answer_begun_after_another_one_takes_its_place_unless_it_was_cut() -> None:

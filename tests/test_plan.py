@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import random
+from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -10,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aqaudit import BadInput, Study
+from aqaudit.pairs import Pairing, pairs
 from aqaudit.plan import Plan
-from aqaudit.questions import PAIR_USES, pairs, shuffled
+from aqaudit.questions import shuffled
 from aqaudit.records import (
     ChoiceQuestion,
     Criterion,
@@ -149,23 +153,58 @@ def test_the_order_does_not_depend_on_the_order_of_the_file_and_a_prefix_is_mixe
     assert len({p.performer for p in shuffled(people, 1)[:15]}) == 5
 
 
-@given(st.integers(0, 40), st.integers(1, 8), st.integers(0, 5))
+@given(
+    st.integers(0, 40),
+    st.integers(1, 8),
+    st.integers(0, 5),
+    st.builds(
+        Pairing,
+        uses=st.integers(1, 4),
+        min_gap=st.sampled_from([0.0, 0.2, 0.35]),
+        gaps=st.sampled_from(["edges", "quantiles"]),
+    ),
+)
 def test_pairs_are_of_two_performers_with_a_winner_and_no_performance_is_used_too_often(
-    n: int, performers: int, seed: int
+    n: int, performers: int, seed: int, pairing: Pairing
 ) -> None:
     people = [performance(i, performer=f"s{i % performers}") for i in range(n)]
-    uses: dict[tuple[str, str], int] = {}
-    for question in pairs(dataset(people), seed):
+    uses: Counter[tuple[str, str]] = Counter()
+    wins: Counter[tuple[str, str]] = Counter()
+    questions = list(pairs(dataset(people), seed, pairing))
+    assert questions == list(pairs(dataset(people[::-1]), seed, pairing))
+    for question in questions:
         assert question.other is not None
         assert question.performance.performer != question.other.performer
-        assert question.gold_prefer in {"this", "other"}
+        assert question.performance.video != question.other.video
         subject = question.error or question.criterion or ""
-        for one in (question.performance, question.other):
-            uses[subject, one.id] = uses.get((subject, one.id), 0) + 1
+        wins[subject, question.gold_prefer or ""] += 1
+        uses.update((subject, one.id) for one in (question.performance, question.other))
         if question.criterion == "execution":
-            better = question.gold_score > question.other_gold_score  # type: ignore[operator]
-            assert question.gold_prefer == ("this" if better else "other")
-    assert all(count <= PAIR_USES for count in uses.values())
+            gap = question.gold_score - question.other_gold_score  # type: ignore[operator]
+            assert question.gold_prefer == ("this" if gap > 0 else "other")
+            assert abs(gap) >= pairing.min_gap * 10
+    assert all(count <= pairing.uses for count in uses.values())
+    for subject in ("execution", "deep", "knees"):
+        assert abs(wins[subject, "this"] - wins[subject, "other"]) <= 1
+    assert len({(q.question_id) for q in questions}) == len(questions)
+
+
+def test_pairs_over_scores_fill_the_bands_of_the_gap_evenly() -> None:
+    rng = random.Random(1)
+    people = [performance(i, performer=f"s{i}", scores={"execution": 10 * rng.random()}) for i in range(400)]
+    data = dataset(people, criteria=(), errors=())
+
+    def counts(gaps: str, edges: list[float]) -> list[int]:
+        made = pairs(data, 1, Pairing(uses=2, gaps=gaps))  # type: ignore[arg-type]
+        found = [abs(q.gold_score - q.other_gold_score) / 10 for q in made]  # type: ignore[operator]
+        return [sum(low <= gap < high for gap in found) for low, high in pairwise([*edges, 2.0])]
+
+    fixed = counts("edges", [0, 0.05, 0.1, 0.2, 0.4])
+    assert sum(fixed) >= 390
+    assert max(fixed) - min(fixed) <= 2
+    # Gaps of two uniform scores lie below g with probability 1 - (1 - g)^2.
+    fifths = counts("quantiles", [1 - (1 - q / 5) ** 0.5 for q in range(5)])
+    assert max(fifths) - min(fifths) <= 20
 
 
 def test_both_orders_of_a_pair_show_the_same_two_media_swapped() -> None:

@@ -2,51 +2,49 @@
 
 from __future__ import annotations
 
-import random
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING
 
-from aqaudit import questions
-from aqaudit.keys import (
-    answer_key,
-    canonical_json,
-    digest,
-    key_end,
-    key_start,
-    media_spec,
-    prompt_text,
-    spec_json,
-    window_json,
-)
+from aqaudit import pairs, questions
+from aqaudit.keys import digest, window_json
 from aqaudit.prompts import strategies
-from aqaudit.records import LETTERS, BadInput, Request
+from aqaudit.prompts.guidelines import guideline
+from aqaudit.prompts.shots import Pool
+from aqaudit.records import LETTERS, BadInput, in_order
+from aqaudit.request_writer import PlannedRequest, Sources, Writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from aqaudit.prompts.strategies import Medium
-    from aqaudit.records import Cell, Chain, Dataset, Kind, MediaSpec, Performance, Question
+    from aqaudit.pairs import Pairing
+    from aqaudit.records import Dataset, Kind, Performance, Question, Request
     from aqaudit.study import Study
 
-
-class Sources(Protocol):
-    """What the plan must know of media, from file headers and cached hashes only."""
-
-    def content_hash(self, performance: Performance) -> str:
-        """Return the SHA-256 of the source's bytes."""
-
-    def is_image(self, performance: Performance) -> bool:
-        """Tell whether the performance is one picture."""
+__all__ = ["Plan", "PlannedDataset", "PlannedRequest", "Sources"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedDataset:
-    """A data set of the study with the kinds of question asked of it, and how many of each there are."""
+    """A data set of the study with the kinds of question asked of it, and how many of each there are.
+
+    ``pairing`` says how performances are paired for ``prefer``, ``pool`` holds the examples of ``few_shot``.
+    """
 
     dataset: Dataset
     tasks: tuple[Kind, ...]
     counts: Mapping[Kind, int]
+    pairing: Pairing
+    pool: Pool | None = None
+
+    def examples(self) -> Iterator[Performance]:
+        """Yield the performances that may be shown in examples."""
+        seen = set()
+        for question in self.pool.questions() if self.pool else ():
+            for performance in filter(None, (question.performance, question.other)):
+                if performance.id not in seen:
+                    seen.add(performance.id)
+                    yield performance
 
 
 class Plan:
@@ -68,9 +66,16 @@ class Plan:
 
     @classmethod
     def of(
-        cls, study: Study, datasets: Sequence[Dataset], sources: Sources, shard: tuple[int, int] | None = None
+        cls,
+        study: Study,
+        datasets: Sequence[Dataset],
+        sources: Sources,
+        shard: tuple[int, int] | None = None,
+        training: Sequence[Dataset] | None = None,
     ) -> Plan:
         """Plan a study over its data sets, given in the order of its ``[[dataset]]`` tables.
+
+        ``training`` are the same data sets with the performances that examples may be taken from.
 
         With a ``shard`` (i, n) only the i-th of n parts: performances by the hash of their id, so that everything about
         one performance is asked, and its media prepared, in one place.
@@ -82,12 +87,14 @@ class Plan:
             left to ask.
         """
         planned = []
-        for spec, dataset in zip(study.spec.dataset, datasets, strict=True):
+        pools = training or (None,) * len(datasets)
+        for spec, dataset, examples in zip(study.used, datasets, pools, strict=True):
             tasks = questions.tasks_of(dataset, spec.tasks)
             counts = questions.Asker(dataset, tasks).count()
             if "prefer" in tasks:
-                counts["prefer"] = sum(1 for _ in questions.pairs(dataset, study.seed))
-            plan = PlannedDataset(dataset=dataset, tasks=tasks, counts=counts)
+                counts["prefer"] = sum(1 for _ in pairs.pairs(dataset, study.seed, spec.pairs))
+            pool = None if examples is None else Pool(_questions(examples, tasks, spec.pairs, study.seed), study.seed)
+            plan = PlannedDataset(dataset=dataset, tasks=tasks, counts=counts, pairing=spec.pairs, pool=pool)
             for kind in tasks:
                 if not counts[kind]:
                     raise BadInput(
@@ -97,6 +104,8 @@ class Plan:
             if not tasks:
                 raise BadInput(f"{study.name}: data set '{dataset.name}' carries no label, so there is nothing to ask")
             _check_wording(study, dataset, tasks)
+            _check_guidelines(study, dataset, tasks)
+            _check_examples(study, plan)
             planned.append(plan)
         names = [p.dataset.name for p in planned]
         if len(set(names)) < len(names):
@@ -127,7 +136,7 @@ class Plan:
         twins = self._twins()
         of_twins: set[str] = set()
         for planned in self.datasets:
-            writer = _Writer(self.study, planned.dataset.name, model, self._sources)
+            writer = Writer(self.study, planned.dataset, model, self._sources, planned.pool)
             of_one: set[str] = set()
             name, last = planned.dataset.name, ""
             for question in self._questions(planned):
@@ -144,7 +153,7 @@ class Plan:
                         yield request
 
     def _questions(self, planned: PlannedDataset) -> Iterator[Question]:
-        every = _questions(planned.dataset, planned.tasks, self.study.seed)
+        every = _questions(planned.dataset, planned.tasks, planned.pairing, self.study.seed)
         if self._shard is None:
             return every
         part, parts = self._shard
@@ -163,138 +172,6 @@ class Plan:
         return {name for group in groups.values() if len(group) > 1 for name in group}
 
 
-class PlannedRequest(NamedTuple):
-    """A request of the plan: its key, its question, and what :meth:`request` needs to write it out."""
-
-    answer_key: str
-    question: Question
-    template: _Template
-    facts: tuple[_Facts, ...]
-    option_order: tuple[int, ...]
-
-    def request(self) -> Request:
-        """Return the whole request."""
-        template = self.template
-        return Request(
-            answer_key=self.answer_key,
-            key_fields=(
-                "+".join(fact.source for fact in self.facts),
-                "+".join(template.show + fact.window for fact in self.facts),
-                template.prompt,
-                template.settings,
-                template.draw,
-            ),
-            question=self.question,
-            cell=template.cell,
-            chain=template.chain,
-            spec=template.spec,
-            option_order=self.option_order,
-            seed=template.seed,
-        )
-
-
-class _Template(NamedTuple):
-    """What all requests that put the same words in one cell share."""
-
-    cell: Cell
-    chain: Chain
-    spec: MediaSpec
-    show: str
-    prompt: str
-    settings: str
-    draw: str
-    seed: int
-    key_end: str
-
-
-class _Facts(NamedTuple):
-    """What the plan knows of a performance's media."""
-
-    source: str
-    image: bool
-    window: str
-
-
-class _Writer:
-    """Writes requests of one model. What many requests share is worked out once: a plan may hold a million of them."""
-
-    def __init__(self, study: Study, dataset: str, model: str, sources: Sources) -> None:
-        self._study = study
-        self._dataset = dataset
-        self._model = model
-        self._entry = study.models[model]
-        self._sources = sources
-        self._settings = canonical_json(self._entry.key_settings())
-        self._facts: dict[str, _Facts] = {}
-        self._starts: dict[tuple[str, tuple[_Facts, ...]], str] = {}
-        self._templates: dict[tuple[object, ...], list[_Template]] = {}
-
-    def requests(self, question: Question) -> list[PlannedRequest]:
-        order = _option_order(question, self._study.seed)
-        this = self._fact(question.performance)
-        facts = (this,) if question.other is None else (this, self._fact(question.other))
-        result = []
-        for template in self._of(question, order, image=all(fact.image for fact in facts)):
-            shown = facts if template.cell.pair_order == "ab" else facts[::-1]
-            key = answer_key(self._start(template.show, shown), template.key_end)
-            result.append(PlannedRequest(key, question, template, shown, order))
-        return result
-
-    def _start(self, show: str, shown: tuple[_Facts, ...]) -> str:
-        known = self._starts.get((show, shown))
-        if known is None:
-            # Questions about one performance come together, so only a few need be remembered.
-            if len(self._starts) > 1000:
-                self._starts.clear()
-            known = self._starts[show, shown] = key_start(
-                "+".join(fact.source for fact in shown), "+".join(show + fact.window for fact in shown)
-            )
-        return known
-
-    def _fact(self, performance: Performance) -> _Facts:
-        known = self._facts.get(performance.id)
-        if known is None:
-            # Questions about one performance come together, so only a few need be remembered.
-            if len(self._facts) > 1000:
-                self._facts.clear()
-            known = self._facts[performance.id] = _Facts(
-                source=self._sources.content_hash(performance),
-                image=self._sources.is_image(performance),
-                window=window_json(performance),
-            )
-        return known
-
-    def _of(self, question: Question, order: tuple[int, ...], *, image: bool) -> list[_Template]:
-        told = tuple(one.context for one in (question.performance, question.other) if one is not None)
-        subject = (question.criterion, question.error, question.text, told)
-        key = (question.kind, question.performance.action, subject, order, image)
-        known = self._templates.get(key)
-        if known is None:
-            if len(self._templates) > 10_000:
-                self._templates.clear()
-            cells = self._study.cells(question.kind, self._model, self._dataset)
-            known = self._templates[key] = [self._template(question, cell, order, image=image) for cell in cells]
-        return known
-
-    def _template(self, question: Question, cell: Cell, order: tuple[int, ...], *, image: bool) -> _Template:
-        medium: Medium = "image" if image else "video" if self._entry.media_form == "video" else "frames"
-        chain = strategies.chain(question, cell.strategy, cell.framing, cell.answer_words, medium, order)
-        spec = media_spec(cell, self._entry, image=image)
-        seed = self._study.seed + cell.repeat
-        prompt, draw = prompt_text(chain), f"repeat {cell.repeat}, seed {seed}"
-        return _Template(
-            cell=cell,
-            chain=chain,
-            spec=spec,
-            show=spec_json(spec),
-            prompt=prompt,
-            settings=self._settings,
-            draw=draw,
-            seed=seed,
-            key_end=key_end(prompt, self._settings, draw),
-        )
-
-
 def _check_wording(study: Study, dataset: Dataset, tasks: Sequence[Kind]) -> None:
     """Refuse before the first request what would only be found while asking."""
     for kind in tasks:
@@ -309,26 +186,48 @@ def _check_wording(study: Study, dataset: Dataset, tasks: Sequence[Kind]) -> Non
             )
 
 
-def _questions(dataset: Dataset, tasks: Sequence[Kind], seed: int) -> Iterator[Question]:
+def _check_guidelines(study: Study, dataset: Dataset, tasks: Sequence[Kind]) -> None:
+    cells = {
+        (kind, cell.framing)
+        for kind in tasks
+        for model in study.models
+        for cell in study.cells(kind, model, dataset.name)
+        if cell.strategy == strategies.GUIDELINE
+    }
+    for action in sorted({p.action for p in dataset.performances}) if cells else ():
+        for kind, framing in sorted(cells):
+            if _is_asked(dataset, action, kind) and not guideline(dataset, action, kind, framing):
+                raise BadInput(
+                    f"{study.name}: data set '{dataset.name}' has no criterion or error for action '{action}', so the "
+                    f"strategy '{strategies.GUIDELINE}' has nothing to say of it; declare some, or leave it out with "
+                    f"[[skip]] strategy = '{strategies.GUIDELINE}', dataset = '{dataset.name}', kind = '{kind}'"
+                )
+
+
+def _is_asked(dataset: Dataset, action: str, kind: Kind) -> bool:
+    if kind == "choose":
+        return any(c.action == action for c in dataset.choices)
+    actions = {*(c.action for c in dataset.criteria), *(e.action for e in dataset.errors)}
+    return kind in {"score", "prefer"} or action in actions
+
+
+def _check_examples(study: Study, planned: PlannedDataset) -> None:
+    """Draw examples once for every performer, video and thing asked about, so that a lack of them shows now."""
+    if planned.pool is None:
+        return
+    most = max(study.spec.grid.shots)
+    seen = set()
+    for question in _questions(planned.dataset, planned.tasks, planned.pairing, study.seed):
+        who = tuple((p.performer, p.video) for p in in_order(question, "ab"))
+        subject = (question.task, question.performance.action, question.criterion, question.error, who)
+        if subject not in seen:
+            seen.add(subject)
+            planned.pool.draw(question, most)
+
+
+def _questions(dataset: Dataset, tasks: Sequence[Kind], pairing: Pairing, seed: int) -> Iterator[Question]:
     asker = questions.Asker(dataset, tasks)
     for performance in questions.shuffled(dataset.performances, seed):
         yield from asker.questions(performance)
     if "prefer" in tasks:
-        yield from questions.pairs(dataset, seed)
-
-
-def shown_in_order(question: Question, cell: Cell) -> tuple[Performance, ...]:
-    """Return the performances in the order they are shown: for a pair asked as ``ba``, the other one first."""
-    if question.other is None:
-        return (question.performance,)
-    pair = (question.performance, question.other)
-    return pair if cell.pair_order == "ab" else pair[::-1]
-
-
-def _option_order(question: Question, seed: int) -> tuple[int, ...]:
-    """Options are shown in an order drawn per question, so that a liking for a letter is no liking for an answer."""
-    if not question.options:
-        return ()
-    order = list(range(len(question.options)))
-    random.Random(f"{seed}/{question.question_id}").shuffle(order)
-    return tuple(order)
+        yield from pairs.pairs(dataset, seed, pairing)

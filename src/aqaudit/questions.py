@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import random
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,12 +11,9 @@ from aqaudit.records import KINDS, ChoiceQuestion, Criterion, ErrorStatement, Qu
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from aqaudit.records import Dataset, Kind, Performance, Preference
+    from aqaudit.records import Dataset, Kind, Performance
 
 Declared = TypeVar("Declared", Criterion, ErrorStatement, ChoiceQuestion)
-
-#: How many pairs one performance may be in, per thing compared.
-PAIR_USES = 2
 
 
 def shuffled(performances: Iterable[Performance], seed: int) -> list[Performance]:
@@ -110,7 +106,7 @@ class Asker:
                 yield Question(
                     question_id=self._identity(performance, "score", scale.id),
                     kind="score",
-                    task=_scale_task(self._dataset, "score", scale.id),
+                    task=scale_task(self._dataset, "score", scale.id),
                     dataset=self._dataset.name,
                     performance=performance,
                     criterion=scale.id,
@@ -127,107 +123,12 @@ def _by_action(declared: Iterable[Declared]) -> dict[str, list[Declared]]:
     return result
 
 
-def _scale_task(dataset: Dataset, kind: str, scale: str) -> str:
-    # Ranks over two different scales mean nothing, so each scale of several is a task, and a scope, of its own.
-    return kind if len(dataset.scales) == 1 else f"{kind}:{scale}"
+def scale_task(dataset: Dataset, kind: str, scale: str) -> str:
+    """Return the task of a question about a scale.
 
-
-def pairs(dataset: Dataset, seed: int) -> Iterator[Question]:
-    """Yield ``prefer`` questions: two performances of one action by two performers, one better than the other.
-
-    Better is a higher score, a criterion met against not met, an error absent against present. Each performance is in
-    at most :data:`PAIR_USES` pairs per thing compared; which of the two comes first in the item is drawn by ``seed``.
+    Ranks over two different scales mean nothing, so each scale of several is a task, and a scope, of its own.
     """
-    by_action: dict[str, list[Performance]] = defaultdict(list)
-    for performance in shuffled(dataset.performances, seed):
-        by_action[performance.action].append(performance)
-    for group in by_action.values():
-        for scale in dataset.scales:
-            scored = [p for p in group if scale.id in p.scores]
-            task = _scale_task(dataset, "prefer", scale.id)
-            text = scale.id.replace("_", " ")
-            for a, b in _neighbours(scored, scale.id):
-                yield _pair(dataset, a, b, task, text, seed, scale=scale.id)
-        for criterion in (c for c in dataset.criteria if c.action == group[0].action):
-            met = [p for p in group if p.criteria.get(criterion.id) is True]
-            missed = [p for p in group if p.criteria.get(criterion.id) is False]
-            for a, b in _crossed(met, missed):
-                yield _pair(dataset, a, b, "prefer", criterion.positive, seed, criterion=criterion.id)
-        for error in (e for e in dataset.errors if e.action == group[0].action):
-            absent = [p for p in group if p.errors.get(error.id, None) == ()]
-            present = [p for p in group if error.id in p.errors and p.errors[error.id] != ()]
-            for a, b in _crossed(absent, present):
-                yield _pair(dataset, a, b, "prefer", f"not making this error: {error.statement}", seed, error=error.id)
-
-
-def _neighbours(group: list[Performance], scale: str) -> Iterator[tuple[Performance, Performance]]:
-    """Each performance against one soon after it in the shuffled order, by another performer and with another score."""
-    uses: dict[str, int] = defaultdict(int)
-    for i, first in enumerate(group):
-        for second in group[i + 1 : i + 9]:
-            free = uses[first.id] < PAIR_USES and uses[second.id] < PAIR_USES
-            if free and second.performer != first.performer and second.scores[scale] != first.scores[scale]:
-                uses[first.id] += 1
-                uses[second.id] += 1
-                yield first, second
-                break
-
-
-def _crossed(better: list[Performance], worse: list[Performance]) -> Iterator[tuple[Performance, Performance]]:
-    uses: dict[str, int] = defaultdict(int)
-    free = list(worse)
-    for first in better:
-        partner = next((p for p in free if p.performer != first.performer), None)
-        if partner is not None:
-            uses[partner.id] += 1
-            if uses[partner.id] == PAIR_USES:
-                free.remove(partner)
-            yield first, partner
-
-
-def _pair(
-    dataset: Dataset,
-    first: Performance,
-    second: Performance,
-    task: str,
-    text: str,
-    seed: int,
-    *,
-    scale: str | None = None,
-    criterion: str | None = None,
-    error: str | None = None,
-) -> Question:
-    if random.Random(f"{seed}/{first.id}/{second.id}").random() < 0.5:
-        first, second = second, first
-    # A scale, a criterion and an error may share an id.
-    subject = f"scale:{scale}" if scale else f"criterion:{criterion}" if criterion else f"error:{error}"
-    this, other = _merit(first, scale, criterion, error), _merit(second, scale, criterion, error)
-    better: Preference = "tie" if this == other else "this" if this > other else "other"
-    pair_id = f"{dataset.name}/{first.id}|{second.id}"
-    return Question(
-        question_id=f"{pair_id}/prefer/{subject}",
-        kind="prefer",
-        task=task,
-        dataset=dataset.name,
-        performance=first,
-        other=second,
-        pair_id=pair_id,
-        criterion=scale or criterion,
-        error=error,
-        text=text,
-        scale=next((s for s in dataset.scales if s.id == scale), None),
-        gold_score=first.scores.get(scale) if scale else None,
-        other_gold_score=second.scores.get(scale) if scale else None,
-        gold_prefer=better,
-    )
-
-
-def _merit(performance: Performance, scale: str | None, criterion: str | None, error: str | None) -> float:
-    if scale:
-        return performance.scores[scale]
-    if criterion:
-        return float(performance.criteria[criterion])
-    return float(performance.errors[error or ""] == ())
+    return kind if len(dataset.scales) == 1 else f"{kind}:{scale}"
 
 
 def tasks_of(dataset: Dataset, wanted: Sequence[Kind] | None) -> tuple[Kind, ...]:

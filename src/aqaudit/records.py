@@ -35,6 +35,21 @@ TRUE_FALSE: dict[AnswerWords, tuple[str, str]] = {
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
+def claims(framing: Framing, answer_words: AnswerWords, order: Sequence[int] = ()) -> dict[str, bool]:
+    """Return what each literal answer to a ``verify`` or ``detect`` question says: whether the execution is correct.
+
+    Parameters
+    ----------
+    order
+        Of the two alternatives that letters stand for: ``order[i]`` is the index of the one shown at place ``i``. For
+        ``neutral`` framing alternative 0 is the positive statement and 1 the negative one; for the words ``a_b``
+        alternative 0 is that the statement is true. Without an order they stand as they are numbered.
+    """
+    places = tuple(order) if answer_words == "a_b" and order else (0, 1)
+    words = TRUE_FALSE[answer_words]
+    return {words[place]: (alternative == 0) == (framing != "negative") for place, alternative in enumerate(places)}
+
+
 class BadInput(ValueError):  # noqa: N818 - the name says what the user gave, as the message does
     """Something the user gave cannot be used; the message is one line for a person, the exit code 2.
 
@@ -206,6 +221,14 @@ class Question(NamedTuple):
     gold_prefer: Preference | None = None
 
 
+def in_order(question: Question, order: PairOrder) -> tuple[Performance, ...]:
+    """Return the performances of a question in the order they are shown: as ``ba``, the other one first."""
+    if question.other is None:
+        return (question.performance,)
+    pair = (question.performance, question.other)
+    return pair if order == "ab" else pair[::-1]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaSpec:
     """How a performance is shown: everything that decides the bytes sent, apart from the source.
@@ -283,9 +306,13 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slot:
-    """A place in a prompt that is filled when it is asked: a performance's media, or the text of an earlier step."""
+    """A place in a prompt that is filled when it is asked: a performance's media, or the text of an earlier step.
 
-    name: Literal["first", "second", "step"]
+    ``first`` and ``second`` are the performances asked about in the order they are shown, ``shot`` those of examples.
+    ``step`` counts, from 1, the earlier step or the example's performance.
+    """
+
+    name: Literal["first", "second", "step", "shot"]
     step: int | None = None
 
 
@@ -310,7 +337,8 @@ class Request:
     """One question in one cell, ready to be asked.
 
     ``answer_key`` identifies it for ever; it is made of ``key_fields``: content hashes of the sources, how they are
-    shown (JSON), the prompt with its slots, the model's settings (JSON), repeat and seed.
+    shown (JSON), the prompt with its slots, the model's settings (JSON), repeat and seed. ``shots`` are the
+    performances of the examples, in the order of their slots.
     """
 
     answer_key: str
@@ -320,4 +348,5 @@ class Request:
     chain: Chain
     spec: MediaSpec
     option_order: tuple[int, ...] = ()
+    shots: tuple[Performance, ...] = ()
     seed: int = 0

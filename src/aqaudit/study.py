@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError, field_validator
 
 from aqaudit.models import catalog
+from aqaudit.pairs import Pairing
 from aqaudit.prompts import strategies
-from aqaudit.prompts.framing import framings
+from aqaudit.prompts.framing import framings, words_of
 from aqaudit.records import AnswerWords, BadInput, Cell, Framing, Kind, PairOrder, Perturbation, View, nearest
 
 if TYPE_CHECKING:
@@ -28,13 +29,14 @@ _MOST_REPEATS = 1000
 
 
 class DatasetSpec(BaseModel):
-    """A ``[[dataset]]`` table: reader, place, split, kinds of question, and options that the reader names."""
+    """A ``[[dataset]]`` table: reader, place, split, kinds of question, pairing, and options that the reader names."""
 
     model_config = _STRICT
     reader: str
     root: str | None = None
     split: str | None = None
     tasks: tuple[Kind, ...] | None = Field(None, min_length=1)
+    pairs: Pairing = Pairing()
     options: dict[str, Any] = {}
 
 
@@ -50,7 +52,7 @@ class Grid(BaseModel):
     perturbation: tuple[Perturbation, ...] = Field(("none",), min_length=1)
     fps: tuple[Literal["default"] | PositiveFloat, ...] | None = Field(None, min_length=1)
     frames: tuple[Annotated[_Whole, Field(ge=1, le=100_000)], ...] | None = Field(None, min_length=1)
-    shots: tuple[Annotated[_Whole, Field(ge=0)], ...] = Field((0,), min_length=1)
+    shots: tuple[Annotated[_Whole, Field(ge=0, le=16)], ...] = Field((0,), min_length=1)
     pair_order: tuple[PairOrder, ...] = Field(("ab", "ba"), min_length=1)
     repeats: Annotated[_Whole, Field(ge=1, le=_MOST_REPEATS)] = 1
 
@@ -135,6 +137,19 @@ class Study:
             spec=spec, models=entries, text=text, folder=folder or Path(), roots=_checked_roots(spec, roots or {})
         )
 
+    @property
+    def used(self) -> tuple[DatasetSpec, ...]:
+        """The data sets that have a root, in the study file or given with ``--root``."""
+        return tuple(d for d in self.spec.dataset if self._given(d) is not None)
+
+    @property
+    def without_root(self) -> tuple[str, ...]:
+        """The readers of the data sets that have none and are therefore left out."""
+        return tuple(d.reader for d in self.spec.dataset if self._given(d) is None)
+
+    def _given(self, dataset: DatasetSpec) -> str | None:
+        return self.roots.get(dataset.root or "", self.roots.get(dataset.reader, dataset.root))
+
     def root_of(self, dataset: DatasetSpec) -> Path:
         """Return the folder of a data set: from ``--root``, else from the study file.
 
@@ -143,12 +158,10 @@ class Study:
         BadInput
             Neither gives one.
         """
-        given = self.roots.get(dataset.root or "", self.roots.get(dataset.reader))
-        if given is not None:
-            return Path(given).expanduser()
-        if dataset.root is None:
+        given = self._given(dataset)
+        if given is None:
             raise BadInput(f"{self.name}: data set '{dataset.reader}' has no root; give --root {dataset.reader}=PATH")
-        return self.folder / Path(dataset.root).expanduser()
+        return (Path() if given is not dataset.root else self.folder) / Path(given).expanduser()
 
     def import_providers(self) -> None:
         """Import what the models' providers need: over a second, best spent before the data are read."""
@@ -163,14 +176,15 @@ class Study:
             sampling = [(None, n) for n in grid.frames]
         else:
             sampling = [(None if f == "default" else float(f), None) for f in grid.fps or ("default",)]
+        put = [(f, words) for f in framings(kind, grid.framing) for words in words_of(kind, f, grid.answer_words)]
+        # Examples belong to one strategy; the others are asked without any.
+        asked = [(s, k) for s in grid.strategy for k in (grid.shots if s == strategies.FEW_SHOT else (0,))]
         product = itertools.product(
             grid.perturbation,
             grid.view,
-            grid.strategy,
-            framings(kind, grid.framing),
-            grid.answer_words if kind in {"verify", "detect"} else grid.answer_words[:1],
+            [(strategy, shots) for strategy, shots in asked if (shots > 0) == (strategy == strategies.FEW_SHOT)],
+            put,
             sampling,
-            grid.shots,
             grid.pair_order if kind == "prefer" else ("ab",),
             range(grid.repeats),
         )
@@ -188,7 +202,7 @@ class Study:
                 pair_order=order,
                 repeat=repeat,
             )
-            for perturbation, view, strategy, framing, words, (fps, frames), shots, order, repeat in product
+            for perturbation, view, (strategy, shots), (framing, words), (fps, frames), order, repeat in product
         )
         return [cell for cell in cells if not any(_matches(cell, kind, dataset, skip) for skip in self.spec.skip)]
 
@@ -266,7 +280,7 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     return f"{place} = {first['input']!r}: {said[0].lower()}{said[1:]}"
 
 
-_TABLES: dict[int | str, type[BaseModel]] = {"grid": Grid, "dataset": DatasetSpec}
+_TABLES: dict[int | str, type[BaseModel]] = {"grid": Grid, "dataset": DatasetSpec, "pairs": Pairing}
 
 
 def _fields(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
@@ -313,7 +327,7 @@ def _check(spec: StudySpec, where: str) -> None:
         for key in skip:
             if key not in _SKIP_KEYS:
                 raise BadInput(f"{where}: skip: unknown key '{key}'{nearest(key, _SKIP_KEYS)}")
-            allowed = _SKIP_VALUES.get(key)
+            allowed = strategies.names() if key == "strategy" else _SKIP_VALUES.get(key)
             for value in skip[key] if isinstance(skip[key], list) else [skip[key]]:
                 # a slip here would silently ask what was to be left out
                 if allowed is not None and value not in allowed:
@@ -323,12 +337,11 @@ def _check(spec: StudySpec, where: str) -> None:
             raise BadInput(f"{where}: grid.strategy: '{strategy}' is not known{nearest(strategy, strategies.names())}")
     if spec.grid.fps is not None and spec.grid.frames is not None:
         raise BadInput(f"{where}: grid has both fps and frames; give one of them")
-    if set(spec.grid.shots) != {0}:
+    if (set(spec.grid.shots) != {0}) != (strategies.FEW_SHOT in spec.grid.strategy):
         raise BadInput(
-            f"{where}: grid.shots = {list(spec.grid.shots)}: only 0 is available, no strategy takes examples"
+            f"{where}: grid.shots = {list(spec.grid.shots)} with grid.strategy = {list(spec.grid.strategy)}: "
+            f"the strategy '{strategies.FEW_SHOT}' takes examples, such as shots = [1, 2, 4], no other one does"
         )
-    if "neutral" in (spec.grid.framing or ()):
-        raise BadInput(f"{where}: grid.framing: 'neutral' has no wording yet; allowed: positive, negative")
 
 
 def _checked_roots(spec: StudySpec, roots: Mapping[str, str]) -> Mapping[str, str]:

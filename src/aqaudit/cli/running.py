@@ -61,7 +61,7 @@ def run(
 
     if engine != "local":
         raise BadInput(f"--engine {engine}: this version runs on one machine; allowed: local")
-    loaded = Study.read(study, roots=_pairs(root or []))
+    loaded = Study.read(study, roots=pairs(root or []))
     out = out or Path("out") / loaded.name
     if reparse:
         _reparse(out, loaded.name)
@@ -87,7 +87,8 @@ def run(
     raise typer.Exit(0 if outcome.complete else 1)
 
 
-def _pairs(given: list[str]) -> dict[str, str]:
+def pairs(given: list[str]) -> dict[str, str]:
+    """Return the NAME=PATH arguments of --root as a mapping."""
     result = {}
     for item in given:
         name, equals, path = item.partition("=")

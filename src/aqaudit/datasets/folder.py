@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Never
 
 from aqaudit.datasets.clips import Declared, performance_from
+from aqaudit.datasets.complements import doubts
 from aqaudit.datasets.declarations import FILE as DECLARATIONS_FILE
 from aqaudit.datasets.declarations import Declarations, read_declarations, read_text
 from aqaudit.datasets.reader import Count, Reader, Report, of_split
@@ -75,7 +76,12 @@ def check(root: Path) -> Report:
             for split, size in sorted(Counter(one.split for one in performances).items())
         ),
     ]
-    return Report(name=declarations.name, root=root, counts=tuple(counts), problems=tuple(problems))
+    notes = (
+        f"criterion {one.id!r} of {one.action!r}: positive and negative may not be exact opposites: {'; '.join(why)}"
+        for one in declarations.criteria
+        if (why := doubts(one.positive, one.negative))
+    )
+    return Report(name=declarations.name, root=root, counts=tuple(counts), problems=tuple(problems), notes=tuple(notes))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

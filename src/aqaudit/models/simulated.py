@@ -30,7 +30,7 @@ import anyio
 
 from aqaudit.models.call import AskFailed, Call, Reply
 from aqaudit.models.planted import TRACES, sight
-from aqaudit.records import LETTERS, TRUE_FALSE
+from aqaudit.records import LETTERS, TRUE_FALSE, claims
 
 if TYPE_CHECKING:
     from aqaudit.models.catalog import ModelEntry
@@ -109,11 +109,12 @@ class SimulatedJudge:
         says_correct = truth if sees and truth is not None else prior
         if flaw.random() < abs(planted.lean):
             says_correct = planted.lean > 0
-        holds, fails = TRUE_FALSE[request.cell.answer_words]
-        if flaw.random() < abs(planted.shift):
-            return holds if planted.shift > 0 else fails
-        # The negative wording states the error: true where the execution is not correct.
-        return holds if says_correct == (request.cell.framing != "negative") else fails
+        framing = request.cell.framing
+        said = claims(framing, request.cell.answer_words, request.option_order)
+        if flaw.random() < abs(planted.shift) and framing != "neutral":  # no statement there to affirm
+            # The negative wording states the error: true where the execution is not correct.
+            says_correct = (planted.shift > 0) == (framing != "negative")
+        return next(word for word, correct in said.items() if correct == says_correct)
 
 
 def _logprobs(request: Request, word: str, right: float, confidence: float | None) -> dict[str, float] | None:

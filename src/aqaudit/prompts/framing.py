@@ -1,7 +1,8 @@
-"""Framing: the same fact in positive or in negative words.
+"""Framing: the same fact in positive, in negative or in neutral words.
 
 The paper's prompts are not published, so every wording here is re-created. A positive statement is true of a correct
-execution, a negative one of an erroneous one; the two are exact complements.
+execution, a negative one of an erroneous one; the two are exact complements. Neutral wording puts both statements side
+by side and asks which one is true; of a pair it asks for the better one and says that the other one is worse.
 """
 
 from __future__ import annotations
@@ -29,14 +30,25 @@ def framings(kind: Kind, asked: tuple[Framing, ...] | None) -> tuple[Framing, ..
     return asked if kind in _WORDED else ("positive",)
 
 
+def words_of(kind: Kind, framing: Framing, asked: tuple[AnswerWords, ...]) -> tuple[AnswerWords, ...]:
+    """Return the answer words in which a kind of question is asked: neutral ones are answered with a letter only."""
+    if kind not in {"verify", "detect"}:
+        return asked[:1]
+    return ("a_b",) if framing == "neutral" else asked
+
+
 def statement(question: Question, framing: Framing) -> str:
     """Return the statement a model is asked to judge for a ``verify`` or ``detect`` question."""
     if framing == "negative":
         return question.negative
     if question.kind == "detect":
-        (_, text), *_ = template.load(template.WORDING).section("statement error absent")
-        return template.fill(text, {"statement": question.negative})
+        return absent(question.negative)
     return question.positive
+
+
+def absent(error: str) -> str:
+    """Return the statement that an error does not happen."""
+    return template.fill(template.load(template.WORDING).text("statement error absent"), {"statement": error})
 
 
 def option_words(question: Question, words: AnswerWords) -> tuple[str, ...]:

@@ -3,19 +3,44 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from aqaudit.prompts import template
 from aqaudit.prompts.framing import statement
-from aqaudit.prompts.template import WORDING, fill, load, parts
-from aqaudit.records import LETTERS, Chain, Step
+from aqaudit.prompts.template import WORDING, calls, fill, load, parts
+from aqaudit.records import LETTERS, BadInput, Chain, Slot, Step, claims, in_order
 
 if TYPE_CHECKING:
-    from aqaudit.records import AnswerWords, Framing, Kind, Question, Scale
+    from collections.abc import Sequence
+
+    from aqaudit.prompts.shots import Shot
+    from aqaudit.records import AnswerWords, Framing, Kind, PairOrder, Question, Scale
 
 Medium = Literal["image", "frames", "video"]
 
 names = template.strategies
+
+GUIDELINE = "guideline"
+FEW_SHOT = "few_shot"
+_SHOTS = "{shots}"
+_JUDGED: frozenset[Kind] = frozenset({"verify", "detect"})
+
+
+class _Put(NamedTuple):
+    """How a question is put: everything its wording depends on, so that equal wordings are made once."""
+
+    kind: Kind
+    framing: Framing
+    answer_words: AnswerWords
+    medium: Medium
+    action: str
+    context: tuple[str, ...]
+    statements: tuple[str, ...]
+    text: str
+    options: tuple[str, ...]
+    scale: Scale | None
+    turned: bool
+    guideline: tuple[str, ...]
 
 
 def chain(
@@ -25,6 +50,10 @@ def chain(
     answer_words: AnswerWords,
     medium: Medium,
     option_order: tuple[int, ...] = (),
+    *,
+    pair_order: PairOrder = "ab",
+    guideline: tuple[str, ...] = (),
+    shots: Sequence[Shot] = (),
 ) -> Chain:
     """Return the calls that ask ``question``, exactly as they will be sent but for the media.
 
@@ -33,26 +62,39 @@ def chain(
     medium
         What stands in the places of media: one picture, frames of a clip, or a clip.
     option_order
-        For ``choose``: ``option_order[i]`` is the index of the option shown at place ``i``.
+        Of the options, or of the two statements or answers that letters stand for: ``option_order[i]`` is the index of
+        the one shown at place ``i``.
+    pair_order
+        Which performance of a pair is shown first: what is told of the two stands in that order.
+    guideline
+        What the strategy ``guideline`` says of the action, one sentence each; see
+        :func:`aqaudit.prompts.guidelines.guideline`.
+    shots
+        The examples of ``few_shot``.
 
     Raises
     ------
     BadInput
         The strategy is not known, or has no wording for this kind of question.
     """
-    worded = statement(question, framing) if question.kind in {"verify", "detect"} else ""
-    return _chain(
-        strategy,
-        question.kind,
-        framing,
-        answer_words,
-        medium,
-        question.performance.action,
-        worded,
-        question.text,
-        tuple(question.options[i] for i in option_order),
-        question.scale,
+    put = _put(question, framing, answer_words, medium, option_order, pair_order, guideline)
+    if not shots:
+        return _chain(strategy, put)
+    examples = tuple(
+        (
+            _put(
+                shot.question,
+                framing,
+                answer_words,
+                medium,
+                _order_of(shot, framing, answer_words),
+                shot.pair_order,
+            ),
+            _right(shot, put),
+        )
+        for shot in shots
     )
+    return _with_examples(strategy, put, examples)
 
 
 def check(strategy: str, kind: Kind, framing: Framing) -> None:
@@ -63,40 +105,136 @@ def check(strategy: str, kind: Kind, framing: Framing) -> None:
     BadInput
         It has none, or the strategy is not known.
     """
-    load(strategy).section(f"{kind} {framing}", kind)
+    load(strategy).section(*_sections(kind, framing))
 
 
-@lru_cache(maxsize=4096)
-def _chain(
-    strategy: str,
-    kind: Kind,
+def _sections(kind: Kind, framing: Framing) -> tuple[str, ...]:
+    whole = "pair" if kind == "prefer" else "single"
+    # Neutral wording of a statement is no statement: the plain section of the kind would not fit it.
+    return (f"{kind} {framing}", whole) if framing == "neutral" else (f"{kind} {framing}", kind, whole)
+
+
+def _put(
+    question: Question,
     framing: Framing,
     answer_words: AnswerWords,
     medium: Medium,
-    action: str,
-    worded: str,
-    text: str,
-    options: tuple[str, ...],
-    scale: Scale | None,
-) -> Chain:
-    texts, wording = load(strategy), load(WORDING)
-    form = answer_words if kind in {"verify", "detect"} else kind
-    fields = {
-        "action": action,
-        "statement": worded,
-        "question": text,
-        "aspect": text,
-        "options": "\n".join(f"{LETTERS[i]}) {option}" for i, option in enumerate(options)),
-        "answer_format": wording.section(f"answer {form}")[0][1],
-        "shown_first": wording.section(f"shown {medium}")[0][1],
-        **(_scale_fields(scale) if scale else {}),
-    }
-    fields["answer_format"] = fill(fields["answer_format"], fields)
-    steps = texts.section(f"{kind} {framing}", kind)
-    return Chain(
-        prompt_id=f"{texts.id}+{wording.id}/{kind}",
-        steps=tuple(Step(name=name, parts=parts(body, fields)) for name, body in steps),
+    order: tuple[int, ...],
+    pair_order: PairOrder,
+    guideline: tuple[str, ...] = (),
+) -> _Put:
+    statements: tuple[str, ...] = ()
+    if question.kind in _JUDGED:
+        both = (statement(question, "positive"), statement(question, "negative"))
+        statements = (
+            tuple(both[i] for i in order or (0, 1)) if framing == "neutral" else (statement(question, framing),)
+        )
+    return _Put(
+        question.kind,
+        framing,
+        answer_words,
+        medium,
+        question.performance.action,
+        tuple(p.context or "" for p in in_order(question, pair_order)),
+        statements,
+        question.text,
+        tuple(question.options[i] for i in order) if question.options else (),
+        question.scale,
+        question.kind in _JUDGED and framing != "neutral" and order == (1, 0),
+        guideline,
     )
+
+
+@lru_cache(maxsize=4096)
+def _chain(strategy: str, put: _Put) -> Chain:
+    texts, fields = load(strategy), _fields(put)
+    steps = calls(texts.section(*_sections(put.kind, put.framing)))
+    return Chain(
+        prompt_id=_id(strategy, put),
+        steps=tuple(Step(name=step.name, parts=parts(step.text, fields)) for step in steps),
+    )
+
+
+def _with_examples(strategy: str, put: _Put, examples: Sequence[tuple[_Put, str]]) -> Chain:
+    texts, fields = load(strategy), _fields(put)
+    [step] = calls(texts.section(*_sections(put.kind, put.framing)))
+    before, _, after = step.text.partition(_SHOTS)
+    example = texts.text("example pair" if put.kind == "prefer" else "example single")
+    made, places = list(parts(before, fields)), 0
+    for number, (shown, right) in enumerate(examples, 1):
+        for part in parts(example, {**_fields(shown), "number": str(number), "right_answer": right}):
+            if isinstance(part, Slot):
+                places += 1
+                made.append(Slot(name="shot", step=places))
+            else:
+                made.append(part)
+    made += parts(after, fields)
+    return Chain(prompt_id=_id(strategy, put), steps=(Step(name=step.name, parts=tuple(made)),))
+
+
+def _id(strategy: str, put: _Put) -> str:
+    return f"{load(strategy).id}+{load(WORDING).id}/{put.kind}"
+
+
+@lru_cache(maxsize=4096)
+def _fields(put: _Put) -> dict[str, str]:
+    wording, kind, framing = load(WORDING), put.kind, put.framing
+    judged = kind in _JUDGED
+    form: str = kind
+    if judged:
+        form = "letter" if framing == "neutral" else put.answer_words + (" turned" if put.turned else "")
+    fields = {
+        "action": put.action,
+        "context": _told(put.context),
+        "statement": put.statements[0] if put.statements else "",
+        "question": put.text,
+        "aspect": put.text,
+        "options": "\n".join(f"{LETTERS[i]}) {option}" for i, option in enumerate(put.options)),
+        "shown_first": wording.text(f"shown {put.medium}"),
+        **(_scale_fields(put.scale) if put.scale else {}),
+    }
+    if judged and framing == "neutral":
+        fields |= {"statement_a": put.statements[0], "statement_b": put.statements[1]}
+    fields["answer_format"] = fill(wording.text(f"answer {form}"), fields)
+    named = "statement" if judged else kind
+    name = f"question {named} {framing}"
+    fields["asked"] = fill(wording.text(name if name in wording.sections else f"question {named}"), fields)
+    if put.guideline:
+        told = kind if kind in {"choose", "score"} else framing
+        listed = "\n".join(f"- {sentence}" for sentence in put.guideline)
+        fields["guideline"] = fill(wording.text(f"guideline {told}"), {"guideline_list": listed})
+    return fields
+
+
+def _told(context: tuple[str, ...]) -> str:
+    """Return what is told of the performances as paragraphs of their own, nothing where there is nothing to tell."""
+    if len(context) == 1:
+        return f"\n\n{context[0]}" if context[0] else ""
+    told = (f"Performance {letter}: {text}" for letter, text in zip("AB", context, strict=True) if text)
+    return "".join(f"\n\n{one}" for one in told)
+
+
+def _order_of(shot: Shot, framing: Framing, answer_words: AnswerWords) -> tuple[int, ...]:
+    """Return the order an example is put in: only options and letters have one."""
+    lettered = shot.question.kind == "choose" or framing == "neutral" or answer_words == "a_b"
+    return shot.option_order if lettered and shot.question.kind in {"choose", *_JUDGED} else ()
+
+
+def _right(shot: Shot, put: _Put) -> str:
+    """Return the right answer to an example in the form an answer has."""
+    question, order = shot.question, _order_of(shot, put.framing, put.answer_words)
+    match question.kind:
+        case "verify" | "detect":
+            said = claims(put.framing, put.answer_words, order)
+            return next(word for word, correct in said.items() if correct == question.gold_correct)
+        case "choose":
+            return LETTERS[order.index(question.options.index(question.gold_choice or ""))]
+        case "score":
+            return f"{question.gold_score:g}"
+        case "prefer":
+            better_first = (question.gold_prefer == "this") == (shot.pair_order == "ab")
+            return "A" if better_first == (put.framing != "negative") else "B"
+    raise BadInput(f"question '{question.question_id}' has no kind that an example could be of")
 
 
 def _scale_fields(scale: Scale) -> dict[str, str]:

@@ -1,7 +1,9 @@
 """Prompt text: read from versioned files, never written in code.
 
 A file ``NAME.vN.md`` starts with a sentence for people, then has one section per kind of question (``# verify``, or
-``# prefer positive`` where the framing changes the wording). ``## step NAME`` splits a section into several calls.
+``# prefer positive`` where the framing changes the wording), or one for all questions about one performance
+(``# single``) and one for those about two (``# pair``). ``## step NAME`` splits a section into several calls;
+``## step NAME (SWITCH)`` gives a call in several versions, the first of which is meant where nothing else is said.
 Placeholders in braces are filled as plain text; ``{first}``, ``{second}`` and ``{step N}`` are places for media and for
 the text of an earlier step.
 """
@@ -20,32 +22,68 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 WORDING = "wording"
+#: Files beside those of the strategies.
+_SHARED = frozenset({WORDING, "judging"})
+#: Separates a strategy's name from its switches: ``two_step:shown+text``.
+_SWITCHED, _AND = ":", "+"
 
 _FILE = re.compile(r"(?P<name>[a-z_]+)\.v(?P<version>\d+)\.md")
 _SLOT = re.compile(r"\{(first|second|step (\d+))\}")
 _FIELD = re.compile(r"\{([a-z_]+)\}")
+_STEP = re.compile(r"^## step (\w+)(?: \((\w+)\))?$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One call of a section as its file has it; ``switch`` names the version where there are several."""
+
+    name: str
+    switch: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
-    """One template file: its name with version, and the steps (name, text) of each section."""
+    """One template file: its name with version, and the steps of each section."""
 
     id: str
     about: str
-    sections: Mapping[str, tuple[tuple[str, str], ...]]
+    sections: Mapping[str, tuple[Step, ...]]
 
-    def section(self, *names: str) -> tuple[tuple[str, str], ...]:
+    def section(self, *names: str) -> tuple[Step, ...]:
         """Return the first section that exists among ``names``."""
         for name in names:
             if name in self.sections:
                 return self.sections[name]
         raise BadInput(f"prompt template {self.id} has no section '{names[-1]}'{nearest(names[-1], self.sections)}")
 
+    def text(self, name: str) -> str:
+        """Return the text of a section that is a single piece of wording."""
+        return self.section(name)[0].text
+
+    def switches(self) -> tuple[tuple[str, ...], ...]:
+        """Return, for each call that comes in several versions, their names; the first is the default."""
+        for steps in self.sections.values():
+            by_name: dict[str, list[str]] = {}
+            for step in steps:
+                by_name.setdefault(step.name, []).append(step.switch)
+            if several := tuple(tuple(versions) for versions in by_name.values() if len(versions) > 1):
+                return several
+        return ()
+
 
 @cache
 def strategies() -> tuple[str, ...]:
-    """Names of the strategies that have a template file."""
-    return tuple(sorted(name for name in _newest() if name != WORDING))
+    """Names of the strategies that have a template file, with every combination of their switches."""
+    return tuple(variant for name in sorted(_newest()) if name not in _SHARED for variant in _variants(name))
+
+
+def _variants(name: str) -> list[str]:
+    combinations: list[tuple[str, ...]] = [()]
+    for default, *others in load(name).switches():
+        del default  # it is not written
+        combinations = [(*chosen, *one) for one in ((), *((other,) for other in others)) for chosen in combinations]
+    return [name + (_SWITCHED + _AND.join(chosen) if chosen else "") for chosen in combinations]
 
 
 @cache
@@ -61,27 +99,54 @@ def _newest() -> dict[str, tuple[int, str]]:
 
 @cache
 def load(name: str) -> Template:
-    """Return the newest version of a template.
+    """Return the newest version of a template; a strategy's switches in its name choose among its steps.
 
     Raises
     ------
     BadInput
-        There is no template of that name.
+        There is no template of that name, or it has no such switch.
     """
-    if name not in _newest():
+    plain, _, chosen = name.partition(_SWITCHED)
+    if plain not in _newest():
         raise BadInput(f"strategy '{name}' is not known{nearest(name, strategies())}")
-    version, text = _newest()[name]
+    if chosen:
+        if name not in strategies():
+            raise BadInput(f"strategy '{name}' is not known{nearest(name, _variants(plain))}")
+        return _switched(load(plain), tuple(chosen.split(_AND)))
+    version, text = _newest()[plain]
     about, *rest = re.split(r"^# (.+)$", text, flags=re.MULTILINE)
     titles, bodies = rest[::2], rest[1::2]
     sections = {title.strip(): _steps(body) for title, body in zip(titles, bodies, strict=True)}
-    return Template(id=f"{name}.v{version}", about=about.strip(), sections=sections)
+    return Template(id=f"{plain}.v{version}", about=about.strip(), sections=sections)
 
 
-def _steps(body: str) -> tuple[tuple[str, str], ...]:
-    head, *rest = re.split(r"^## step (.+)$", body, flags=re.MULTILINE)
+def _steps(body: str) -> tuple[Step, ...]:
+    head, *rest = _STEP.split(body)
     if not rest:
-        return (("answer", head.strip()),)
-    return tuple((n.strip(), t.strip()) for n, t in zip(rest[::2], rest[1::2], strict=True))
+        return (Step(name="answer", switch="", text=head.strip()),)
+    return tuple(
+        Step(name=name, switch=switch or "", text=text.strip())
+        for name, switch, text in zip(rest[::3], rest[1::3], rest[2::3], strict=True)
+    )
+
+
+def _switched(template: Template, chosen: tuple[str, ...]) -> Template:
+    """Return the template with the named versions first, so that they are the ones meant."""
+    sections = {title: _in_order(steps, chosen) for title, steps in template.sections.items()}
+    return Template(id=f"{template.id}({_AND.join(chosen)})", about=template.about, sections=sections)
+
+
+def _in_order(steps: tuple[Step, ...], chosen: tuple[str, ...]) -> tuple[Step, ...]:
+    names = list(dict.fromkeys(step.name for step in steps))
+    return tuple(sorted(steps, key=lambda step: (names.index(step.name), step.switch not in chosen)))
+
+
+def calls(steps: tuple[Step, ...]) -> list[Step]:
+    """Return one version of each call: the first one."""
+    first: dict[str, Step] = {}
+    for step in steps:
+        first.setdefault(step.name, step)
+    return list(first.values())
 
 
 def fill(text: str, fields: Mapping[str, str]) -> str:

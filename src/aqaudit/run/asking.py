@@ -107,7 +107,7 @@ async def ask_chain(
     Parameters
     ----------
     shown
-        What is shown, in the order of the prompt's slots.
+        What is shown: the performances asked about in their order, then those of the examples.
     earlier
         Replies that an interrupted attempt already brought: those steps are not asked again.
     ask
@@ -125,7 +125,7 @@ async def ask_chain(
     for index in range(len(done), len(steps)):
         final = index == len(steps) - 1
         call = Call(
-            parts=_parts(steps[index], shown, done),
+            parts=_parts(steps[index], shown, done, 1 if request.question.other is None else 2),
             request=request,
             option_words=option_words(request.question, request.cell.answer_words) if final else (),
             seed=request.seed,
@@ -139,7 +139,7 @@ async def ask_chain(
     raise AssertionError("a chain has at least one step")
 
 
-def _parts(step: Step, shown: Sequence[Shown], done: Sequence[EarlierCall]) -> tuple[str | MediaPart, ...]:
+def _parts(step: Step, shown: Sequence[Shown], done: Sequence[EarlierCall], asked: int) -> tuple[str | MediaPart, ...]:
     parts: list[str | MediaPart] = []
     for part in step.parts:
         if not isinstance(part, Slot):
@@ -147,8 +147,15 @@ def _parts(step: Step, shown: Sequence[Shown], done: Sequence[EarlierCall]) -> t
         elif part.name == "step":
             parts.append(done[(part.step or 1) - 1].said)
         else:
-            parts.extend(shown[0 if part.name == "first" else 1].parts)
+            parts.extend(shown[_place(part, asked)].parts)
     return tuple(parts)
+
+
+def _place(slot: Slot, asked: int) -> int:
+    """Return which of the shown performances stands in a slot: examples come behind the ``asked`` ones."""
+    if slot.name == "shot":
+        return asked + (slot.step or 1) - 1
+    return 0 if slot.name == "first" else 1
 
 
 def _earlier(index: int, name: str, timed: Timed) -> EarlierCall:

@@ -20,8 +20,8 @@ from anyio import to_thread
 from aqaudit.media.store import MediaStore
 from aqaudit.models.call import AskFailed
 from aqaudit.models.catalog import open_model
-from aqaudit.plan import shown_in_order
 from aqaudit.records import BadInput
+from aqaudit.request_writer import shown_in_order
 from aqaudit.run import folder
 from aqaudit.run.asking import answer_row, ask_chain, item_columns, item_digest
 from aqaudit.run.attempts import Attempts, Line
@@ -238,9 +238,7 @@ class _Engine:
         attempts = Attempts(line=line)
         try:
             self._brakes.check()
-            shown = [
-                await self._projector.show(p, request.spec) for p in shown_in_order(request.question, request.cell)
-            ]
+            shown = [await self._projector.show(p, request.spec) for p in shown_in_order(request)]
             several = len(request.chain.steps) > 1
             earlier = await self._in_journal(self._journal.earlier_calls, request.answer_key) if several else ()
 

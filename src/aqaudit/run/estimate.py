@@ -9,8 +9,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from aqaudit.keys import prompt_text
-from aqaudit.plan import shown_in_order
 from aqaudit.records import BadInput
+from aqaudit.request_writer import shown_in_order
 
 if TYPE_CHECKING:
     from aqaudit.media.source import SourceInfo
@@ -61,10 +61,10 @@ def _estimate(prepared: Prepared, name: str) -> ModelEstimate:
             break
         total += 1
         kinds[request.question.kind] += 1
-        seen.update(p.id for p in shown_in_order(request.question, request.cell))
+        seen.update(p.id for p in shown_in_order(request))
         if sampled < _SAMPLE:
             sampled += 1
-            for performance in shown_in_order(request.question, request.cell):
+            for performance in shown_in_order(request):
                 shown = frames_sent(performance, request.spec, prepared)
                 frames += shown
                 clips += 1
@@ -90,7 +90,7 @@ def request_tokens(request: Request, entry: ModelEntry, prepared: Prepared) -> i
     """Estimate the input tokens of a request: its text, and its frames by the rule of the model's family."""
     text = len(prompt_text(request.chain)) / _CHARACTERS
     media = 0.0
-    for performance in shown_in_order(request.question, request.cell):
+    for performance in shown_in_order(request):
         info = prepared.sources.describe(performance)
         each = _frame_tokens(info.width, info.height, request.spec.max_side, entry)
         media += each * frames_sent(performance, request.spec, prepared)

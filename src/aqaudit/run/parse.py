@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from aqaudit.records import LETTERS, TRUE_FALSE
+from aqaudit.records import LETTERS, TRUE_FALSE, claims
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -197,10 +197,11 @@ def _word(candidate: str, expected: Expected) -> Parsed | None:
             first_is_this = expected.pair_order == "ab"
             return Parsed(parse="ok", answered=given, prefer="this" if (better == 0) == first_is_this else "other")
         case _:
-            statement_is_true = place == 0
-            return Parsed(
-                parse="ok", answered=given, says_correct=statement_is_true == (expected.framing != "negative")
-            )
+            return Parsed(parse="ok", answered=given, says_correct=_claims(expected)[given])
+
+
+def _claims(expected: Expected) -> dict[str, bool]:
+    return claims(expected.framing, expected.answer_words, expected.option_order)
 
 
 def _given(candidate: str, words: tuple[str, ...], expected: Expected) -> str | None:
@@ -228,15 +229,14 @@ def _reads_as(lowered: str, letter: str, option: str) -> bool:
 def _p_correct(option_logprobs: Mapping[str, float] | None, expected: Expected) -> float | None:
     if not option_logprobs or expected.kind not in {"verify", "detect"}:
         return None
-    true, false = TRUE_FALSE[expected.answer_words]
-    if true not in option_logprobs or false not in option_logprobs:
+    said = _claims(expected)
+    if not said.keys() <= option_logprobs.keys():
         return None
     # Renormalised over the two answers: a logistic of their difference.
-    difference = option_logprobs[true] - option_logprobs[false]
+    difference = sum(option_logprobs[word] * (1 if correct else -1) for word, correct in said.items())
     if math.isnan(difference):
         return None
-    p_true = 1 / (1 + math.exp(-max(-700.0, min(700.0, difference))))
-    return p_true if expected.framing != "negative" else 1 - p_true
+    return 1 / (1 + math.exp(-max(-700.0, min(700.0, difference))))
 
 
 def logprobs_from_json(text: str | None) -> dict[str, float] | None:

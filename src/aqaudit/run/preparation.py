@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from aqaudit import datasets
@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
     from aqaudit.media.source import SourceInfo
     from aqaudit.records import Dataset, Performance
-    from aqaudit.study import Study
+    from aqaudit.study import DatasetSpec, Study
+
+
+#: Names of the split that examples may be taken from.
+_TRAINING = frozenset({"train", "training"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +81,32 @@ def prepare(study: Study, options: RunOptions) -> Prepared:
     BadInput
         Anything the user gave cannot be used.
     """
+    _check_grid(study)
+    found, training = _read(study)
+    _check_uploads(study, found, options.allow_upload)
+    sources = MediaSources(SourceCache(None))
+    for dataset in found:
+        _check_media(dataset.performances, sources)
+    plan = Plan.of(study, found, sources, options.shard, training)
+    for planned in plan.datasets if training else ():
+        _check_media(planned.examples(), sources)
+    return Prepared(study=study, plan=plan, sources=sources, options=options)
+
+
+def plan_only(study: Study) -> Plan:
+    """Plan a study to look at, without asking where its media may go and whether every file is whole.
+
+    Raises
+    ------
+    BadInput
+        The data cannot be read, or a file that is looked at is no media file.
+    """
+    _check_grid(study)
+    found, training = _read(study)
+    return Plan.of(study, found, MediaSources(SourceCache(None)), None, training)
+
+
+def _check_grid(study: Study) -> None:
     for view in study.spec.grid.view:
         if view not in VIEWS:
             raise BadInput(f"{study.name}: grid.view: '{view}' is not available{nearest(view, VIEWS)}")
@@ -84,17 +114,40 @@ def prepare(study: Study, options: RunOptions) -> Prepared:
         if change not in PERTURBATIONS:
             hint = nearest(change, PERTURBATIONS)
             raise BadInput(f"{study.name}: grid.perturbation: '{change}' is not available{hint}")
-    found = [datasets.read(d.reader, study.root_of(d), split=d.split, **d.options) for d in study.spec.dataset]
-    _check_uploads(study, found, options.allow_upload)
-    sources = MediaSources(SourceCache(None))
-    for dataset in found:
-        _check_media(dataset.performances, sources)
-    return Prepared(
-        study=study,
-        plan=Plan.of(study, found, sources, options.shard),
-        sources=sources,
-        options=options,
-    )
+
+
+def _read(study: Study) -> tuple[list[Dataset], list[Dataset] | None]:
+    """Read the data sets that have a root, and where examples are asked for, what these are taken from."""
+    if not study.used:
+        wanted = " or ".join(f"--root {name}=PATH" for name in study.without_root)
+        raise BadInput(f"{study.name}: no data set has a root; give {wanted} (aqaudit data list says what they are)")
+    found = [datasets.read(d.reader, study.root_of(d), split=d.split, **d.options) for d in study.used]
+    training = [_training(d, study) for d in study.used] if set(study.spec.grid.shots) != {0} else None
+    return found, training
+
+
+def _training(spec: DatasetSpec, study: Study) -> Dataset:
+    """Read the performances of a data set that examples may be taken from: its split ``train``.
+
+    Where no performance names a split, all of them: an example is never by the performer who is asked about.
+
+    Raises
+    ------
+    BadInput
+        There are splits, but none is called train.
+    """
+    whole = datasets.read(spec.reader, study.root_of(spec), **spec.options)
+    splits = {p.split for p in whole.performances}
+    if splits == {""}:
+        return whole
+    kept = [p for p in whole.performances if p.split in _TRAINING]
+    if not kept:
+        there = ", ".join(sorted(splits - {""}))
+        raise BadInput(
+            f"{study.name}: data set '{whole.name}' has no split 'train' to take examples from (its splits: {there}); "
+            "give some clips that split, or leave out the strategy few_shot"
+        )
+    return replace(whole, performances=kept)
 
 
 def _check_media(performances: Iterable[Performance], sources: MediaSources) -> None:
