@@ -1,0 +1,220 @@
+"""Hair, skin and clothes: fields over the body's surface whose zero lines are the hems.
+
+Each vertex carries, in metres, how far inside a garment it lies; the picture draws the line where the interpolated
+field passes zero, so hems are smooth whatever the mesh is. Cloth, hair and shoes also stand off the skin a little.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from aqaudit.probe.limbs import across, unit
+from aqaudit.probe.performers import linear
+from aqaudit.probe.props import hair_props, joined
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from aqaudit.probe.body import Figure
+    from aqaudit.probe.performers import Look
+    from aqaudit.probe.props import Prop
+
+#: What the columns of ``Dressed.fields`` are; ``eye`` is 1 on the iris and falls to 0.2 on the white, 0 elsewhere;
+#: ``fixed`` is the number of a colour for things that are not body.
+FIELDS = ("hair", "top", "bottom", "shoe", "eye", "lips", "brow", "fixed")
+#: What the palette's rows are.
+PALETTE = ("skin", "hair", "top", "bottom", "shoe", "sole", "white of the eye", "iris", "lips", "metal", "rubber")
+_SIDES = ("L", "R")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dressed:
+    """A dressed body at rest: mesh, skinning (``weights`` V x B), ``fields`` (V x 8) and ``palette`` (colours)."""
+
+    vertices: NDArray[np.float64]
+    normals: NDArray[np.float64]
+    triangles: NDArray[np.int32]
+    weights: NDArray[np.float32]
+    heads: NDArray[np.float64]
+    fields: NDArray[np.float32]
+    palette: NDArray[np.float64]
+
+    def pose(
+        self, rotations: NDArray[np.float64], positions: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return vertices and normals (V x 3 each) of one pose."""
+        shifts = positions - np.einsum("bij,bj->bi", rotations, self.heads)
+        table = np.concatenate([rotations, shifts[..., None]], axis=-1).reshape(len(rotations), 12).astype(np.float32)
+        blended = (self.weights @ table).reshape(-1, 3, 4)
+        moved = np.einsum("vij,vj->vi", blended[..., :3], self.vertices.astype(np.float32)) + blended[..., 3]
+        turned = np.einsum("vij,vj->vi", blended[..., :3], self.normals.astype(np.float32))
+        return moved, turned
+
+
+def dress(body: Figure, look: Look, props: Sequence[tuple[Prop, int]] = ()) -> Dressed:
+    """Put hair, clothes and ``props`` on a body."""
+    fields = np.zeros((len(body.vertices), len(FIELDS)))
+    fields[:, 0] = _hair(body, look)
+    fields[:, 1], fields[:, 2] = _clothes(body, look)
+    fields[:, 3] = _shoes(body)
+    _face(body, fields)
+    vertices = _shaped(body, fields, look)
+    palette = np.array([
+        look.skin, look.hair, look.top, look.bottom, look.shoes, linear("#e9e9e6"), linear("#f2efea"), look.eyes,
+        tuple(np.array(look.skin) * (0.85, 0.55, 0.55)), linear("#8d9096"), linear("#26272b"),
+    ])  # fmt: skip
+    mesh = joined(vertices, body.template.triangles, body.template.weights, fields,
+                  [*hair_props(body, look), *props])  # fmt: skip
+    return Dressed(
+        vertices=mesh.vertices,
+        normals=vertex_normals(mesh.vertices, mesh.triangles),
+        triangles=mesh.triangles,
+        weights=mesh.weights.astype(np.float32),
+        heads=body.heads,
+        fields=mesh.fields.astype(np.float32),
+        palette=palette,
+    )
+
+
+def vertex_normals(vertices: NDArray[np.float64], triangles: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Return area-weighted normals of a mesh."""
+    a, b, c = (vertices[triangles[:, corner]] for corner in range(3))
+    facing = np.cross(b - a, c - a)
+    normals = np.zeros_like(vertices)
+    for corner in range(3):
+        np.add.at(normals, triangles[:, corner], facing)
+    return unit(normals)
+
+
+def _share(body: Figure, *starts: str) -> NDArray[np.float64]:
+    """Return how much of each vertex's weight is on bones whose names begin so."""
+    chosen = [place for place, name in enumerate(body.template.bones) if name.startswith(starts)]
+    shares: NDArray[np.float64] = body.template.weights[:, chosen].sum(axis=1)
+    return shares
+
+
+def _along(body: Figure, bones: tuple[str, str, str], side: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return how far along a limb each vertex lies (0 first joint, 1 second, 2 third) and a metre's worth of it."""
+    first, second, third = (body.head(f"{bone}.{side}") for bone in bones)
+    upper, lower = second - first, third - second
+    a = (body.vertices - first) @ upper / (upper @ upper)
+    b = (body.vertices - second) @ lower / (lower @ lower)
+    along = np.where(b > 0, np.maximum(1 + b, a), np.minimum(a, 1.0))
+    return along, np.where(along > 1, np.linalg.norm(lower), np.linalg.norm(upper))
+
+
+def _clothes(body: Figure, look: Look) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    v = body.vertices
+    neck, hip = body.head("neck01"), body.head("upperleg01.L")
+    waist = body.head("spine05")[1]
+    top = np.minimum(v[:, 1] - (waist - 0.07), 0.4)
+    collar = np.linalg.norm((v - neck - [0.0, 0.02, 0.02]) * [1.0, 0.9, 1.0], axis=1) - 0.088
+    top = np.minimum(top, collar)
+    head = _share(body, "neck02", "neck03", "head", "eye")
+    top = np.where(head > 0.3, -0.05, top)
+    bottom = np.minimum(waist + 0.03 - v[:, 1], 0.4)
+    for side in _SIDES:
+        arm = _share(body, f"upperarm01.{side}", f"upperarm02.{side}", f"lowerarm01.{side}", f"lowerarm02.{side}",
+                     f"wrist.{side}", *(f"finger{n}-{m}.{side}" for n in range(1, 6) for m in range(1, 4)),
+                     *(f"metacarpal{n}.{side}" for n in range(1, 5)))  # fmt: skip
+        along, metre = _along(body, ("upperarm01", "lowerarm01", "wrist"), side)
+        sleeve = (look.sleeve - along * np.clip(arm * 1.6, 0, 1)) * metre
+        top = np.minimum(top, np.where(arm > 0.05, sleeve, 0.4))
+        leg, metre = _along(body, ("upperleg01", "lowerleg01", "foot"), side)
+        on_leg = (v[:, 0] > 0) == (side == "L")
+        below = on_leg & (v[:, 1] < hip[1] - 0.02)
+        bottom = np.where(below, np.minimum(bottom, (look.leg - leg) * metre), bottom)
+        bottom = np.where(arm > 0.3, -0.05, bottom)
+    return top, bottom
+
+
+def _shoes(body: Figure) -> NDArray[np.float64]:
+    field = np.full(len(body.vertices), -0.05)
+    for side in _SIDES:
+        ankle = body.head(f"foot.{side}")
+        mine = ((body.vertices[:, 0] > 0) == (side == "L")) & (body.vertices[:, 1] < ankle[1] + 0.2)
+        field = np.where(mine, ankle[1] + 0.012 - body.vertices[:, 1], field)
+    # over 1 is the sole
+    return np.where((field > 0) & (body.vertices[:, 1] < 0.016), 2.0, field)
+
+
+def _skull(body: Figure) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the middle of the skull and half its size (sideways, up, forward)."""
+    on_head = body.vertices[_share(body, "head") > 0.95]
+    eye = body.head("eye.L")
+    above = on_head[on_head[:, 1] > eye[1] + 0.02]
+    low, high = above.min(axis=0), above.max(axis=0)
+    centre = np.array([0.0, eye[1] + 0.015, (low[2] + high[2]) / 2])
+    return centre, np.array([(high[0] - low[0]) / 2, high[1] - centre[1], (high[2] - low[2]) / 2])
+
+
+def _hair(body: Figure, look: Look) -> NDArray[np.float64]:
+    centre, half = _skull(body)
+    eye = body.head("eye.L")
+    v = body.vertices
+    nape = {"bob": -0.115, "short": -0.075, "cropped": -0.06, "bun": -0.07, "ponytail": -0.07}[look.style]
+    front = np.array([0.0, eye[1] + 0.058, centre[2] + half[2]])
+    back = np.array([0.0, eye[1] + nape, centre[2] - half[2]])
+    line = unit(front - back)
+    up = across(np.array([0.0, 1.0, 0.0]), line)
+    field = (v - back) @ up
+    # the hairline draws back at the temples
+    field -= 0.012 * np.exp(-(((np.abs(v[:, 0]) - 0.05) / 0.02) ** 2)) * (v[:, 2] > centre[2] + 0.3 * half[2])
+    ear = np.linalg.norm((v - [0.0, eye[1] - 0.02, centre[2] - 0.012]) * [0.0, 1.0, 1.1], axis=1)
+    field = np.where((ear < 0.04) & (np.abs(v[:, 0]) > half[0] * 0.9), np.minimum(field, ear - 0.038), field)
+    return np.where(_share(body, "head", "neck03", "neck02") > 0.5, field, -0.05)
+
+
+def _face(body: Figure, fields: NDArray[np.float64]) -> None:
+    eye = body.head("eye.L")
+    v = body.vertices
+    for side in _SIDES:
+        ball = _share(body, f"eye.{side}") > 0.5
+        towards = unit(v[ball] - v[ball].mean(axis=0))
+        fields[ball, 4] = np.clip(0.25 + (towards[:, 2] - 0.78) * 3, 0.2, 1.0)
+    front = v[:, 2] > eye[2] - 0.02
+    aside = np.abs(v[:, 0])
+    mouth = eye[1] - 0.068
+    lips = 1 - ((aside / 0.026) ** 2 + ((v[:, 1] - mouth) / 0.009) ** 2)
+    fields[:, 5] = np.where(front & (fields[:, 4] == 0), lips, -1)
+    arch = eye[1] + 0.021 + 0.004 * np.sin(np.clip((aside - 0.012) / 0.036, 0, 1) * np.pi)
+    brow = 1 - (((aside - 0.03) / 0.02) ** 2 + ((v[:, 1] - arch) / 0.0045) ** 2)
+    fields[:, 6] = np.where(front & (fields[:, 4] == 0), brow, -1)
+
+
+def _shaped(body: Figure, fields: NDArray[np.float64], look: Look) -> NDArray[np.float64]:
+    """Return rest vertices with cloth, hair and shoes standing off the skin."""
+    triangles = body.template.triangles
+    vertices = body.vertices.copy()
+    shod = np.clip(fields[:, 3] / 0.02, 0, 1)
+    vertices = _smoothed(vertices, triangles, np.where(fields[:, 3] > 0, 1.0, 0.0), 14)
+    cloth = np.clip(np.maximum(fields[:, 1], 0) / 0.03, 0, 1)
+    vertices = _smoothed(vertices, triangles, cloth * (_share(body, "spine", "root", "breast") > 0.4), 4)
+    normals = vertex_normals(vertices, triangles)
+    volume = {"short": 0.016, "bob": 0.024, "bun": 0.011, "ponytail": 0.011, "cropped": 0.006}[look.style]
+    off = 0.009 * (fields[:, 1] > 0) + 0.007 * ((fields[:, 2] > 0) & (fields[:, 1] <= 0)) + 0.009 * shod
+    off = np.where(fields[:, 3] > 0, 0.009 * shod, off)
+    off = np.where(fields[:, 0] > 0, volume * np.clip(fields[:, 0] / 0.025, 0, 1), off)
+    vertices += off[:, None] * normals
+    vertices[:, 1] = np.where(fields[:, 3] > 0, np.maximum(vertices[:, 1], 0.0), vertices[:, 1])
+    return vertices
+
+
+def _smoothed(
+    vertices: NDArray[np.float64], triangles: NDArray[np.int32], amount: NDArray[np.float64], rounds: int
+) -> NDArray[np.float64]:
+    """Move each vertex towards the middle of its neighbours, as far as ``amount`` (0 to 1) lets it."""
+    edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+    edges = np.unique(np.sort(edges, axis=1), axis=0)
+    count = np.bincount(edges.ravel(), minlength=len(vertices))[:, None]
+    for _ in range(rounds):
+        total = np.zeros_like(vertices)
+        np.add.at(total, edges[:, 0], vertices[edges[:, 1]])
+        np.add.at(total, edges[:, 1], vertices[edges[:, 0]])
+        vertices = vertices + 0.5 * amount[:, None] * (total / np.maximum(count, 1) - vertices)
+    return vertices

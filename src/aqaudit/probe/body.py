@@ -1,0 +1,183 @@
+"""The parametric body: a performer's mesh, bones and skinning weights in metres, and how bones move them.
+
+The body is ``anny`` (NAVER; MakeHuman's CC0 assets). It is asked once per performer for the shape at rest; all movement
+is computed here in float64 by NumPy, so that a label is the same number on every machine.
+
+Axes everywhere in the probe: x to the performer's left, y up, z forward (the way the performer faces at the start).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from aqaudit.records import BadInput
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from aqaudit.probe.performers import Shape
+
+Floats = "NDArray[np.float64]"
+
+#: COCO's 17 keypoints in their order; ``left`` is the performer's.
+COCO = (
+    "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow",
+    "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle",
+    "right_ankle",
+)  # fmt: skip
+#: Points beside COCO's that errors are measured by: toes and heels on the skin, the spine's joints inside the body.
+LANDMARKS = (
+    "left_toe", "right_toe", "left_heel", "right_heel", "pelvis", "lumbar", "thorax", "neck", "head", "left_hand",
+    "right_hand",
+)  # fmt: skip
+_LANDMARK_BONES = {"pelvis": "root", "lumbar": "spine04", "thorax": "spine02", "neck": "neck01", "head": "head"}
+_LANDMARK_SKIN = {"left_toe": "left_big_toe", "right_toe": "right_big_toe", "left_heel": "left_heel",
+                  "right_heel": "right_heel"}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """What all bodies share: bones and their parents, triangles, weights (V x B) and keypoints (K x V)."""
+
+    bones: tuple[str, ...]
+    parents: tuple[int, ...]
+    triangles: NDArray[np.int32]
+    weights: NDArray[np.float64]
+    points: NDArray[np.float64]
+
+    def bone(self, name: str) -> int:
+        """Return the number of a bone."""
+        return self.bones.index(name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One body at rest: ``vertices`` (V x 3), bone ``heads`` (B x 3), and its keypoints as functions of the bones.
+
+    ``point_offsets`` (K x B x 3) and ``point_weights`` (K x B) give the K named points (:data:`COCO` then
+    :data:`LANDMARKS`) from bone rotations and positions without any vertex being moved.
+    """
+
+    template: Template
+    vertices: NDArray[np.float64]
+    heads: NDArray[np.float64]
+    point_offsets: NDArray[np.float64]
+    point_weights: NDArray[np.float64]
+
+    def head(self, bone: str) -> NDArray[np.float64]:
+        """Return where a bone begins at rest, in metres."""
+        return self.heads[self.template.bone(bone)]
+
+    def named_points(self, rotations: NDArray[np.float64], positions: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the named points (T x K x 3) of T poses given as bone rotations (T x B x 3 x 3) and positions."""
+        turned = np.einsum("tbij,kbj->tki", rotations, self.point_offsets, optimize=True)
+        return turned + np.einsum("kb,tbi->tki", self.point_weights, positions)
+
+    def skin(self, rotations: NDArray[np.float64], positions: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the vertices (T x V x 3) of T poses by linear blend skinning."""
+        return skin(self.vertices, self.template.weights, self.heads, rotations, positions)
+
+
+def skin(
+    vertices: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    heads: NDArray[np.float64],
+    rotations: NDArray[np.float64],
+    positions: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Move rest ``vertices`` (V x 3) with T poses of B bones; returns T x V x 3."""
+    shifts = positions - np.einsum("tbij,bj->tbi", rotations, heads)
+    frames, bones = rotations.shape[:2]
+    table = np.concatenate([rotations, shifts[..., None]], axis=-1).transpose(1, 0, 2, 3).reshape(bones, frames * 12)
+    blended = (weights @ table).reshape(len(vertices), frames, 3, 4)
+    moved = np.einsum("vtij,vj->tvi", blended[..., :3], vertices, optimize=True)
+    return moved + blended[..., 3].transpose(1, 0, 2)
+
+
+@lru_cache(maxsize=1)
+def _model() -> tuple[Any, Template]:
+    """Build the body model (minutes the very first time, when ``anny`` fills its cache; seconds afterwards)."""
+    try:
+        import anny  # noqa: PLC0415 - the extra is needed to make bodies only
+        import torch  # noqa: PLC0415
+        import warp  # noqa: PLC0415
+    except ImportError as error:
+        raise BadInput(
+            f"making probe clips needs {error.name or 'anny'}, which is not installed; pip install 'aqaudit[probe]'"
+        ) from None
+    warp.config.quiet = True
+    model = anny.Anny(skinning_method="lbs")
+    weights = np.zeros((len(model.template_vertices), len(model.bone_labels)))
+    np.put_along_axis(weights, model.vertex_bone_indices.numpy(), 0.0, axis=1)
+    rows = np.arange(len(weights))[:, None]
+    np.add.at(weights, (rows, model.vertex_bone_indices.numpy()), model.vertex_bone_weights.numpy().astype(float))
+    weights /= weights.sum(axis=1, keepdims=True)
+    regressor = anny.KeypointsRegressor.coco(model)
+    skin_points = [*COCO, *_LANDMARK_SKIN.values()]
+    order = [regressor.labels.index(name) for name in skin_points]
+    points = regressor.regression_weights.numpy().astype(float)[order]
+    points /= points.sum(axis=1, keepdims=True)
+    with torch.no_grad():
+        triangles = model.get_triangular_faces().numpy().astype(np.int32)
+    template = Template(
+        bones=tuple(model.bone_labels),
+        parents=tuple(int(parent) for parent in model.bone_parents),
+        triangles=triangles,
+        weights=weights,
+        points=points,
+    )
+    return model, template
+
+
+def figure(shape: Shape) -> Figure:
+    """Return a body of this shape.
+
+    Raises
+    ------
+    BadInput
+        Where the extra ``probe`` is not installed.
+    """
+    model, template = _model()
+    import torch  # noqa: PLC0415
+
+    with torch.no_grad():
+        rest = model(phenotype_kwargs=shape.phenotype())
+    vertices = _upright(rest["rest_vertices"][0].numpy())
+    heads = _upright(rest["rest_bone_heads"][0].numpy())
+    floor = vertices[:, 1].min()
+    vertices[:, 1] -= floor
+    heads[:, 1] -= floor
+    offsets, weights = _point_table(template, vertices, heads)
+    return Figure(template=template, vertices=vertices, heads=heads, point_offsets=offsets, point_weights=weights)
+
+
+def _upright(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Turn anny's axes (z up, facing -y) into the probe's."""
+    return np.stack([points[:, 0], points[:, 2], -points[:, 1]], axis=1).astype(np.float64)
+
+
+def _point_table(
+    template: Template, vertices: NDArray[np.float64], heads: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Fold skinning into the keypoint regression: a point is sum over bones of R_b offset_b + weight_b position_b."""
+    weights = template.points @ template.weights
+    offsets = np.einsum("kv,vb,vi->kbi", template.points, template.weights, vertices, optimize=True)
+    offsets -= weights[..., None] * heads
+    names = [*COCO, *_LANDMARK_SKIN]
+    all_weights = np.zeros((len(COCO) + len(LANDMARKS), len(heads)))
+    all_offsets = np.zeros((len(COCO) + len(LANDMARKS), len(heads), 3))
+    for place, name in enumerate((*COCO, *LANDMARKS)):
+        if name in names:
+            all_weights[place], all_offsets[place] = weights[names.index(name)], offsets[names.index(name)]
+        elif name in _LANDMARK_BONES:
+            all_weights[place, template.bone(_LANDMARK_BONES[name])] = 1.0
+        else:  # the middle of the palm
+            side = "L" if name.startswith("left") else "R"
+            wrist, knuckle = template.bone(f"wrist.{side}"), template.bone(f"finger3-1.{side}")
+            all_weights[place, wrist] = 1.0
+            all_offsets[place, wrist] = 0.6 * (heads[knuckle] - heads[wrist])
+    return all_offsets, all_weights

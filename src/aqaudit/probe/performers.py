@@ -1,0 +1,121 @@
+"""Who performs: body shape, skin, hair and clothes, drawn by number.
+
+A performer is wholly given by a pool and a number in it, so people of different pools are different by construction:
+``bundled`` (the clips in the wheel), ``recipe`` (made by ``aqaudit probe make``) and ``training`` (everything drawn
+by :func:`aqaudit.probe.scene.sample_specs`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Pool = Literal["bundled", "recipe", "training"]
+Colour = tuple[float, float, float]
+Hair = Literal["short", "bob", "bun", "ponytail", "cropped"]
+
+POOLS: tuple[Pool, ...] = get_args(Pool)
+
+_SKINS = ("#f2d3bd", "#e7bf9f", "#d8a47f", "#c68c66", "#a86f4a", "#8a5636", "#6d4229", "#523020")
+_HAIRS = ("#17120f", "#2b1d14", "#4a2f1c", "#6b4526", "#8f6a3a", "#b99a62", "#7a2f1a", "#8c8a88")
+_TOPS = ("#c43b3b", "#2f6fb5", "#e0b13c", "#3a8f5c", "#7a4aa3", "#e87f4f", "#2b9a9a", "#d9d9d9", "#d45a8c", "#4b4f58",
+         "#8fbf3f", "#1f3f7a")  # fmt: skip
+_BOTTOMS = ("#20242c", "#33415c", "#5a5f66", "#3b2f4a", "#1f4d4a", "#6b4b3a", "#243b24", "#5c2330")
+_SHOES = ("#f0f0f0", "#2a2a2e", "#c23b2e", "#2e66c2", "#d9c23b", "#5fae6a")
+_EYES = ("#3a2416", "#5b3a1e", "#46663f", "#3f6a8c")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """A body's phenotype; each number goes from 0 to 1 (``gender``: 0 man, 1 woman; ``age``: 0.67 young, 1 old)."""
+
+    gender: float
+    age: float
+    muscle: float
+    weight: float
+    height: float
+    proportions: float
+
+    def phenotype(self) -> dict[str, float]:
+        """Return the sliders as ``anny`` names them."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """Colours (linear light, 0 to 1) and cut of hair and clothes.
+
+    ``sleeve`` is where sleeves end (0 shoulder, 1 elbow, 2 wrist), ``leg`` where trousers end (0 hip, 1 knee, 2 ankle).
+    """
+
+    skin: Colour
+    hair: Colour
+    style: Hair
+    top: Colour
+    bottom: Colour
+    shoes: Colour
+    eyes: Colour
+    sleeve: float
+    leg: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Performer:
+    """One person: a name that tells nothing, a body shape and a look."""
+
+    name: str
+    shape: Shape
+    look: Look
+
+
+def generator(*parts: object) -> np.random.Generator:
+    """Return a Philox generator of its own for these words and numbers: the same on every machine."""
+    text = "\0".join(str(part) for part in parts)
+    words = np.frombuffer(text.encode().ljust(4 * -(-len(text.encode()) // 4), b"\0"), dtype="<u4")
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence([len(text), *(int(word) for word in words)])))
+
+
+def performer(pool: Pool, number: int, seed: int = 0) -> Performer:
+    """Return person ``number`` of a pool."""
+    draw = generator("performer", pool, seed, number)
+    woman = (number + int(draw.integers(2))) % 2 if pool == "training" else number % 2
+    shape = Shape(
+        gender=float(np.clip(woman + (0.12 if woman == 0 else -0.12) * draw.random(), 0, 1)),
+        age=float(draw.uniform(0.58, 0.86)),
+        muscle=float(draw.uniform(0.42, 0.85)),
+        weight=float(draw.uniform(0.32, 0.66)),
+        height=float(draw.uniform(0.35, 0.72)),
+        proportions=float(draw.uniform(0.45, 0.95)),
+    )
+    styles: Sequence[Hair] = ("bun", "ponytail", "bob", "short") if woman else ("short", "cropped", "short", "cropped")
+    hair = _HAIRS[int(draw.integers(len(_HAIRS)))] if shape.age < 0.8 else "#8c8a88"
+    look = Look(
+        skin=_shade(linear(_SKINS[int(draw.integers(len(_SKINS)))]), draw),
+        hair=_shade(linear(hair), draw),
+        style=styles[int(draw.integers(len(styles)))],
+        top=_shade(linear(_TOPS[int(draw.integers(len(_TOPS)))]), draw),
+        bottom=_shade(linear(_BOTTOMS[int(draw.integers(len(_BOTTOMS)))]), draw),
+        shoes=_shade(linear(_SHOES[int(draw.integers(len(_SHOES)))]), draw),
+        eyes=linear(_EYES[int(draw.integers(len(_EYES)))]),
+        sleeve=float(draw.choice([0.02, 0.5, 0.62])),
+        leg=float(draw.choice([0.5, 0.68, 1.9])),
+    )
+    return Performer(name=f"{pool[0]}{number:03d}", shape=shape, look=look)
+
+
+def linear(colour: str) -> Colour:
+    """Return a colour such as ``#aabbcc`` as linear light."""
+    parts = (int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
+    red, green, blue = (part**2.2 for part in parts)
+    return red, green, blue
+
+
+def _shade(colour: Colour, draw: np.random.Generator) -> Colour:
+    factor = float(draw.uniform(0.85, 1.15))
+    red, green, blue = (min(1.0, part * factor) for part in colour)
+    return red, green, blue
