@@ -49,26 +49,21 @@ def _lexicon() -> _Lexicon:
     table = tomllib.loads(resources.files("aqaudit.traces").joinpath("lexicon.toml").read_text(encoding="utf-8"))
     words = table["words"]
 
-    def pattern(cue: dict[str, list[str]], key: str) -> re.Pattern[str] | None:
-        if key not in cue:
-            return None
-        joined = "|".join(f"(?:{one})" for one in cue[key])
+    def pattern(patterns: list[str]) -> re.Pattern[str]:
+        joined = "|".join(f"(?:{one})" for one in patterns)
         return re.compile(re.sub(r"@(\w+)", lambda found: words[found[1]], joined))
 
-    cues = []
-    for cue in table["cue"]:
-        match = pattern(cue, "match")
-        assert match is not None  # every cue has patterns: the file is ours
-        cues.append(
-            _Cue(
-                tag=cue["tag"],
-                weight=cue["weight"],
-                match=match,
-                needs=pattern(cue, "needs"),
-                unless=pattern(cue, "unless"),
-            )
+    cues = tuple(
+        _Cue(
+            tag=cue["tag"],
+            weight=cue["weight"],
+            match=pattern(cue["match"]),
+            needs=pattern(cue["needs"]) if "needs" in cue else None,
+            unless=pattern(cue["unless"]) if "unless" in cue else None,
         )
-    return _Lexicon(name=f"rules.v{table['version']}", order=tuple(table["order"]), cues=tuple(cues))
+        for cue in table["cue"]
+    )
+    return _Lexicon(name=f"rules.v{table['version']}", order=tuple(table["order"]), cues=cues)
 
 
 def scorer() -> str:

@@ -20,7 +20,11 @@ _END = re.compile(r"(?<=[.!?])[\"'\u201d\u2019)\]]{0,2}\s+(?=[\"'\u201c\u2018(\[
 _CLAUSE = re.compile(
     r";\s+|,?\s+(?:\u2014|\u2013|--)\s+(?=(?:so|therefore|thus|hence)\b)|,\s+(?=(?:therefore|thus|hence)\b)"
 )
-_THEN = re.compile(r",\s+(?=(?:and\s+)?so\s+(?:the\s+(?:statement|answer|guideline|criterion|error|score)|i\s+(?:would|choose|judge|rate|give)|it\s+is\s+(?:true|false)))", re.IGNORECASE)  # fmt: skip
+_THEN = re.compile(
+    r",\s+(?=(?:and\s+)?so\s+(?:the\s+(?:statement|answer|guideline|criterion|error|score)"
+    r"|i\s+(?:would|choose|judge|rate|give)|it\s+is\s+(?:true|false)))",
+    re.IGNORECASE,
+)
 
 
 def trace_of(reasoning: str | None, said: str | None) -> str:
