@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aqaudit import table
-from aqaudit.audits import chance, permutation, psychometric
+from aqaudit.audits import chance, permutation, psychometric, traces
 from aqaudit.audits.declaration import Audit
 from aqaudit.audits.finding import Finding
 from aqaudit.audits.signature import format_signature, rows_hash, signature
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AUDITS", "Audit", "AuditResult", "Finding", "as_json", "audit", "format_signature"]
 
-AUDITS: Mapping[str, Audit] = {module.AUDIT.name: module.AUDIT for module in (chance, psychometric)}
+AUDITS: Mapping[str, Audit] = {module.AUDIT.name: module.AUDIT for module in (chance, traces, psychometric)}
 """Audit name -> audit, in the order of the contract."""
 
 

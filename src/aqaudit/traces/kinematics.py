@@ -29,6 +29,10 @@ WINDOW_S = 0.15
 MIN_TRAVEL = 0.08
 #: ``throughout`` holds for so large a share of the time, ``any`` for at least so large a share.
 THROUGHOUT, BRIEFLY = 0.90, 0.05
+#: Seen from the front, these are not what the picture shows: they need joints in space, or a view from the side.
+FROM_THE_SIDE = frozenset({"knee_angle", "hip_angle", "thigh_inclination", "shank_inclination", "trunk_inclination"})
+#: Takes the place of a second quantity: the first one's own value at the start.
+AT_START = "start"
 _SIDES = ("left", "right")
 
 
@@ -89,11 +93,13 @@ def _values(claim: Claim, series: Mapping[str, tuple[Floats, Floats]]) -> list[t
     first = _sides(claim.quantity or "", claim.side, series)
     if claim.minus is None:
         return list(first.values())
+    if claim.minus == AT_START:
+        return [(times, values - values[0]) for times, values in first.values()]
     second = _sides(claim.minus, claim.side, series)
     pairs = []
     for side in sorted(first.keys() | second.keys()):
         a, b = first.get(side, first.get("")), second.get(side, second.get(""))
-        if a is not None and b is not None and a[0].size and b[0].size:
+        if a is not None and b is not None:
             pairs.append((a[0], a[1] - np.interp(a[0], b[0], b[1])))
     return pairs
 
@@ -101,11 +107,15 @@ def _values(claim: Claim, series: Mapping[str, tuple[Floats, Floats]]) -> list[t
 def _sides(
     name: str, side: str | None, series: Mapping[str, tuple[Floats, Floats]]
 ) -> dict[str, tuple[Floats, Floats]]:
-    """Return a quantity's series by side; the empty side where it has none."""
-    if name in series:
-        return {"": series[name]}
-    wanted = _SIDES if side is None else (side,)
-    return {one: series[f"{name}_{one}"] for one in wanted if f"{name}_{one}" in series}
+    """Return a quantity's series by side (empty for one without sides), from joints in space where there are some."""
+    wanted = {"": ""} | {one: f"_{one}" for one in (_SIDES if side is None else (side,))}
+    for space in ("_3d", ""):
+        if not space and name in FROM_THE_SIDE and any(f"knee_valgus_{one}" in series for one in _SIDES):
+            return {}  # valgus is measured only where the body faces the camera
+        found = {one: series[f"{name}{space}{end}"] for one, end in wanted.items() if f"{name}{space}{end}" in series}
+        if found:
+            return found
+    return {}
 
 
 def _of_side(claim: Claim, times: Floats, values: Floats, series: Mapping[str, tuple[Floats, Floats]]) -> Check:
