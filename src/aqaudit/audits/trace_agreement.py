@@ -53,7 +53,8 @@ def _ac1(counts: Floats) -> Floats:
     table = counts.reshape(*counts.shape[:-1], _K, _K)
     total = table.sum(axis=(-2, -1))
     agreed = ratio(np.trace(table, axis1=-2, axis2=-1), total)
-    share = ratio(table.sum(axis=-1) + table.sum(axis=-2), 2 * total[..., np.newaxis])
+    both = table.sum(axis=-1) + table.sum(axis=-2)
+    share = ratio(both, np.broadcast_to(2 * total[..., np.newaxis], both.shape))
     expected = (share * (1 - share)).sum(axis=-1) / (_K - 1)
     return ratio(agreed - expected, 1 - expected, 1e-12)
 

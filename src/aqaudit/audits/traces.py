@@ -98,8 +98,8 @@ def _findings(scope: Scope, answers: pl.DataFrame, held: Traces) -> list[Finding
     share = answers.height / scope.rows.height
     details: dict[str, Json] = {"share_with_trace": share, "tags": _shares(tags)}
     scorers = rows["scorer"].unique().sort().to_list()
-    found = [_rate(scope, name, rows, scorers, details) for name in _RATES]
-    found += _grounded(scope, rows.filter(pl.col("scorer") == "rules"))
+    found = [_rate(scope, name, rows, scorers, details, measured=bool(held.movements)) for name in _RATES]
+    found += _grounded(scope, rows.filter(pl.col("scorer") == "rules"), measured=bool(held.movements))
     by_key = {
         key: (reasoning, said) for key, reasoning, said in answers.select("answer_key", "reasoning", "said").iter_rows()
     }
@@ -127,13 +127,22 @@ def _cases(name: str, rows: pl.DataFrame) -> pl.DataFrame:
             return rows.filter(pl.col("consistent").is_not_null()).with_columns(hit=~pl.col("consistent"))
 
 
-def _rate(scope: Scope, name: str, rows: pl.DataFrame, scorers: list[str], details: Mapping[str, Json]) -> Finding:
+def _rate(
+    scope: Scope,
+    name: str,
+    rows: pl.DataFrame,
+    scorers: list[str],
+    details: Mapping[str, Json],
+    *,
+    measured: bool,
+) -> Finding:
     estimates: dict[str, Estimate] = {}
     ruled: list[Verdict] = []
     tolerated = verdicts.thresholds()[NAME][name]["tolerance"]
     for scorer in scorers:
         cases = _cases(name, rows.filter(pl.col("scorer") == scorer))
-        estimates[scorer] = _share(cases, _nothing(name))
+        nothing = _nothing(name) if measured or name != "contradicted_rate" else NO_MOVEMENT
+        estimates[scorer] = _share(cases, nothing)
         ruled.append(_against(estimates[scorer], tolerated))
     first = estimates.get("rules", next(iter(estimates.values())))
     verdict: Verdict = ruled[0] if len(set(ruled)) == 1 else _two_minds(ruled)
@@ -192,14 +201,15 @@ def _share(cases: pl.DataFrame, nothing: str) -> Estimate:
     return Estimate(value=value, interval=interval, n=cases.height, clusters=sums.height, why=why)
 
 
-def _grounded(scope: Scope, rows: pl.DataFrame) -> list[Finding]:
+def _grounded(scope: Scope, rows: pl.DataFrame, *, measured: bool) -> list[Finding]:
     """Return grounded accuracy and what it loses against plain accuracy on the same answers."""
     judged = rows.filter(pl.col("gold").is_not_null())
     if scope.labels["kind"] == "score":
         why = "a score is neither right nor wrong"
         return [_finding(scope, "grounded_accuracy", Estimate(value=None, why=why), "skipped")]
     if not judged["checkable"].any():
-        why = NO_MOVEMENT if judged.height else "no answer has a truth to compare with"
+        why = _nothing("contradicted_rate") if measured else NO_MOVEMENT
+        why = why if judged.height else "no answer has a truth to compare with"
         return [_finding(scope, "grounded_accuracy", Estimate(value=None, why=why), "skipped")]
     right = pl.col("right").cast(pl.Float64)
     credit = right * pl.when(pl.col("grounded")).then(1.0).otherwise(pl.col("chance"))

@@ -136,7 +136,7 @@ JUDGES: Mapping[str, Mapping[str, object]] = {
 TRACES: Mapping[Trace, str] = {
     "observed": "At the lowest point the hips are lower than at the start. The knees bend on the way down.",
     "assumed": "The knees are probably bent as they should be. A trained person would normally keep the back straight.",
-    "prestige": "This looks like a clip from a professional competition. An elite athlete at this level does it right.",
+    "prestige": "The knees bend on the way down. An elite athlete in a professional competition surely does it right.",
     "canonical": "A standard squat goes down until the thighs are parallel to the floor, as every textbook shows.",
     "popular": "The person wears sportswear and moves smoothly, which good executions usually do.",
     "contradicted": "The thighs stay vertical at every moment. The knees stay straight from first to last.",
