@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
+import subprocess
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,8 @@ from typing import get_args
 import pytest
 import typer.main
 
+import aqaudit
+import made
 from aqaudit import BadInput, Study, datasets
 from aqaudit.audits import verdicts
 from aqaudit.cli import app
@@ -28,6 +32,9 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md")])
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+#: A comment above a block says which other test runs it (as ``file`` or ``tested by``) or why none can (``not run``).
+MARKED = re.compile(r"^<!-- ([^\n]+) -->\n```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+MARKS = re.compile(r"file: [\w./-]+|tested by tests/(\w+\.py)\b.*|not run: .{10,}")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -59,8 +66,10 @@ def rows(text: str) -> dict[str, str]:
 
 def blocks(language: str) -> Iterator[tuple[str, str]]:
     for page in PAGES:
-        for kind, body in FENCE.findall(page.read_text(encoding="utf-8")):
-            if kind == language:
+        text = page.read_text(encoding="utf-8")
+        marked = {(kind, body) for _, kind, body in MARKED.findall(text)}
+        for kind, body in FENCE.findall(text):
+            if kind == language and (kind, body) not in marked:
                 yield page.relative_to(ROOT).as_posix(), body
 
 
@@ -110,6 +119,44 @@ def test_every_toml_example_is_accepted(page: str, body: str, tmp_path: Path) ->
     else:
         (tmp_path / "dataset.toml").write_text(body, encoding="utf-8")
         assert read_declarations(tmp_path / "dataset.toml").name
+
+
+def test_every_block_is_run_or_says_why_not() -> None:
+    checked = {"toml", "console", "json", "python", "sh", "text", ""}
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        marked = {(kind, body) for _, kind, body in MARKED.findall(text)}
+        for mark, _, _ in MARKED.findall(text):
+            found = MARKS.fullmatch(mark)
+            assert found, f"{page.name}: {mark}"
+            assert found[1] is None or (ROOT / "tests" / found[1]).is_file(), f"{page.name}: {mark}"
+        for kind, body in FENCE.findall(text):
+            assert kind in checked or (kind, body) in marked, f"{page.name}: a block of {kind} that nothing checks"
+
+
+@pytest.mark.parametrize(("page", "body"), list(blocks("json")))
+def test_every_json_example_is_json(page: str, body: str) -> None:
+    assert page
+    for line in body.strip().splitlines() if not body.lstrip().startswith(("{\n", "[\n")) else [body]:
+        json.loads(line)
+
+
+@pytest.mark.parametrize(("page", "body"), list(blocks("sh")))
+def test_every_shell_example_is_shell(page: str, body: str) -> None:
+    done = subprocess.run(["sh", "-n"], check=False, input=body, text=True, capture_output=True)
+    assert done.returncode == 0, f"{page}: {done.stderr}"
+
+
+@pytest.mark.parametrize(("page", "body"), list(blocks("python")))
+def test_every_python_example_runs(page: str, body: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = made.folder(tmp_path / "my-data", performances=4)
+    (tmp_path / "study.toml").write_text(
+        f'name = "my-study"\n[[dataset]]\nreader = "folder"\nroot = {json.dumps(str(data))}\n'
+        '[grid]\nmodel = ["simulated"]\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    aqaudit.run(Study.read("study.toml"), out="out/my-study")
+    exec(compile(body, page, "exec"), {})
 
 
 COMMANDS = [

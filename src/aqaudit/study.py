@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationErro
 
 from aqaudit.models import catalog
 from aqaudit.pairs import Pairing
-from aqaudit.prompts import strategies
+from aqaudit.prompts import plugged, strategies
 from aqaudit.prompts.framing import framings, words_of
 from aqaudit.records import AnswerWords, BadInput, Cell, Framing, Kind, PairOrder, Perturbation, View, nearest
 
@@ -333,6 +333,7 @@ def _check(spec: StudySpec, where: str) -> None:
                 if allowed is not None and value not in allowed:
                     raise BadInput(f"{where}: skip: {key} = {value!r}{nearest(str(value), allowed)}")
     for strategy in spec.grid.strategy:
+        plugged.check(strategy)
         if strategy not in strategies.names():
             raise BadInput(f"{where}: grid.strategy: '{strategy}' is not known{nearest(strategy, strategies.names())}")
     if spec.grid.fps is not None and spec.grid.frames is not None:

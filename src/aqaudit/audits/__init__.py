@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aqaudit import table
-from aqaudit.audits import chance, permutation, psychometric, traces
+from aqaudit.audits import chance, permutation, plugged, psychometric, traces
 from aqaudit.audits.declaration import Audit
 from aqaudit.audits.finding import Finding
 from aqaudit.audits.signature import format_signature, rows_hash, signature
@@ -62,12 +62,15 @@ def audit(frame: pl.DataFrame, sidecars: Sidecars | None = None) -> AuditResult:
     settings: dict[str, object] = {"permutation_draws": permutation.DRAWS, "seed": permutation.SEED}
     if beside:
         settings["sidecars"] = {f"{name}.sha256": rows_hash(beside[name])[:12] for name in sorted(beside)}
+    if others := plugged.versions():
+        settings["plug_ins"] = others
     try:
         complete = table.normalise(frame)
     except BadInput as problem:
         skipped = tuple(_skipped(name, str(problem)) for name in AUDITS)
         return AuditResult(findings=skipped, signature=signature(frame, settings))
     findings = tuple(finding for one in AUDITS.values() for finding in one(complete, beside))
+    findings += tuple(plugged.findings(complete, beside))
     return AuditResult(findings=findings, signature=signature(complete, settings))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -28,6 +30,11 @@ def one_line(text: str) -> str:
 def printable(text: str) -> str:
     """Return text with what could steer a terminal, or is half a character, written as an escape."""
     return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+
+
+def in_colour() -> bool:
+    """Tell whether standard output is a terminal whose reader has not asked for no colour (https://no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def say(text: str = "") -> None:

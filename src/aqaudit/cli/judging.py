@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from aqaudit.cli.app import Source, app, say
+from aqaudit.cli.app import Source, app, in_colour, printable, say
 from aqaudit.records import BadInput
 
 
@@ -16,11 +16,12 @@ from aqaudit.records import BadInput
 def audit(
     source: Source,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the findings as JSON; - for stdout.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Only the verdicts, one line each.")] = False,
 ) -> None:
     """Run all audits on an answers table."""
     from aqaudit import audits
     from aqaudit.report.folder import failures
-    from aqaudit.report.terminal import headline
+    from aqaudit.report.terminal import coloured, headline, verdicts
     from aqaudit.sidecars import read_sidecars
     from aqaudit.table import read_answers
 
@@ -35,7 +36,11 @@ def audit(
             json_file.write_text(text, encoding="utf-8")
         except OSError as error:
             raise BadInput(f"--json {json_file}: cannot be written: {error.strerror}") from error
-    say(headline(result, frame, failed=failures(source)).rstrip("\n"))
+    if quiet:
+        say(verdicts(result, frame).rstrip("\n"))
+        return
+    text = printable(headline(result, frame, failed=failures(source)).rstrip("\n"))
+    typer.echo(coloured(text) if in_colour() else text)
 
 
 @app.command()

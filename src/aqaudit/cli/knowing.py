@@ -71,6 +71,19 @@ def models(
         raise typer.Exit(1) from None
 
 
+@app.command()
+def plugins() -> None:
+    """List the plug-ins that are installed, and why one cannot be used."""
+    from aqaudit.plugins import installed
+
+    found = installed()
+    for one in found:
+        say(f"{one.kind} {one.name}: {one.value}, {one.distribution} {one.version}")
+        say(f"    {one_line(one.failed) or 'usable'}")
+    if not found:
+        say("no plug-in is installed; docs/extend.md says how to make one")
+
+
 def _usable(name: str, entry: ModelEntry) -> str:
     from aqaudit.models.catalog import api_key
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from pathlib import Path
@@ -176,11 +177,18 @@ def _print_outcome(outcome: Outcome, out: Path, resume: str) -> None:
 
 
 @app.command()
-def status(folder: Folder) -> None:
+def status(
+    folder: Folder,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the same as JSON.")] = False,
+) -> None:
     """Show what is done, failed by cause, left and spent, and the rate; safe while a run is going on."""
     from aqaudit.run.state import read_state
 
-    for line in read_state(folder).lines():
+    state = read_state(folder)
+    if as_json:
+        say(json.dumps(state.as_json(), indent=1))
+        return
+    for line in state.lines():
         say(line)
 
 

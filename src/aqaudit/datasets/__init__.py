@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING
 
+from aqaudit import plugins
 from aqaudit.datasets.reader import Count, Reader, Report
 from aqaudit.records import BadInput, nearest
 
@@ -31,37 +31,42 @@ class _Readers(Mapping[str, Reader]):
     """Readers by name; a name is looked up without loading the others."""
 
     @cached_property
-    def _plug_ins(self) -> dict[str, EntryPoint]:
-        return {point.name: point for point in entry_points(group=GROUP) if point.name not in _BUILT_IN}
+    def _plug_ins(self) -> tuple[str, ...]:
+        return tuple(name for name in plugins.points(GROUP) if name not in _BUILT_IN)
 
     def __getitem__(self, name: str) -> Reader:
         if name in _BUILT_IN:
-            reader = import_module(f"{__name__}.{name}").READER
-        else:
-            reader = self._plug_in(self._plug_ins[name])
-        if not isinstance(reader, Reader):
-            raise BadInput(f"data set plug-in {name!r} offers a {type(reader).__name__}; allowed: a {GROUP} Reader")
-        return reader
-
-    @staticmethod
-    def _plug_in(point: EntryPoint) -> object:
-        try:
-            return point.load()
-        except Exception as error:
-            said = " ".join(str(error).split())
-            raise BadInput(
-                f"data set plug-in {point.name!r} ({point.value}) does not load: {type(error).__name__}: {said}"
-            ) from error
+            reader: Reader = import_module(f"{__name__}.{name}").READER
+            return reader
+        if name not in self._plug_ins:
+            raise KeyError(name)
+        return plugged(name)
 
     def __iter__(self) -> Iterator[str]:
         yield from _BUILT_IN
-        yield from sorted(self._plug_ins)
+        yield from self._plug_ins
 
     def __len__(self) -> int:
         return len(_BUILT_IN) + len(self._plug_ins)
 
 
 READERS: Mapping[str, Reader] = _Readers()
+
+
+def plugged(name: str) -> Reader:
+    """Return the reader of a plug-in.
+
+    Raises
+    ------
+    BadInput
+        It does not load, is no reader, or has the name of a built-in one.
+    """
+    if complaint := plugins.taken(GROUP, name, _BUILT_IN):
+        raise complaint
+    offered = plugins.load(GROUP, name)
+    if not isinstance(offered, Reader):
+        raise plugins.wrong(GROUP, name, offered, f"a {GROUP} Reader")
+    return offered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

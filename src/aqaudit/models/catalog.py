@@ -15,8 +15,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Annotated, Literal, Self, get_args
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from aqaudit.models import plugged
 from aqaudit.models.planted import Planted
 from aqaudit.records import BadInput, nearest
 
@@ -104,7 +105,7 @@ class ModelEntry(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
 
-    provider: Provider
+    provider: Annotated[str, AfterValidator(plugged.known)]
     model: Annotated[str, Field(min_length=1)] = "simulated"
     base_url: str | None = None
     api_key_env: str | None = None
@@ -139,8 +140,9 @@ class ModelEntry(BaseModel):
     @model_validator(mode="after")
     def _only_what_the_provider_can_do(self) -> Self:
         for key in sorted(self.model_fields_set & _ONLY_FOR.keys()):
-            if self.provider not in _ONLY_FOR[key] and getattr(self, key) != type(self).model_fields[key].default:
-                able = " and ".join(sorted(_ONLY_FOR[key]))
+            able_ones = _ONLY_FOR[key] | plugged.able(self.provider, key)
+            if self.provider not in able_ones and getattr(self, key) != type(self).model_fields[key].default:
+                able = " and ".join(sorted(able_ones))
                 raise _OnlyFor(key, f"provider '{self.provider}' cannot do this, only {able}: remove the key")
         if self.provider != "simulated" and "model" not in self.model_fields_set:
             raise _OnlyFor("model", "is missing: the name the server knows the model by, or for hf its folder")
@@ -207,6 +209,8 @@ class ModelEntry(BaseModel):
         """
         if self.provider in _IN_PROCESS:
             return "in process", False
+        if self.provider not in _HOME and self.base_url is None:
+            return plugged.destination(self.provider)
         url = urlsplit(self.base_url or _HOME[self.provider])
         host = url.hostname or ""
         port = url.port or (443 if url.scheme == "https" else 80)
@@ -230,7 +234,7 @@ class ModelEntry(BaseModel):
         if self.usd_per_mtok is not None:
             per_input, per_output = self.usd_per_mtok
             return (input_tokens * per_input + output_tokens * per_output) / 1e6
-        if not self.destination()[1]:
+        if not self.destination()[1] or self.provider not in _HOME:
             return None
         from genai_prices import Usage, calc_price  # noqa: PLC0415 - 0.3 s, and only a run needs it
 
@@ -279,8 +283,8 @@ def load(name: str, table: Mapping[str, object]) -> ModelEntry:
 def _first_problem(error: ValidationError) -> str:
     problem = error.errors(include_url=False)[0]
     cause = problem.get("ctx", {}).get("error")
-    if isinstance(cause, _OnlyFor):
-        return f"{cause.key}: {cause}"
+    if isinstance(cause, _OnlyFor | BadInput):  # the latter about a plug-in
+        return f"{getattr(cause, 'key', 'provider')}: {cause}"
     key = ".".join(str(part) for part in problem["loc"]) or "table"
     if key.startswith("usd_per_mtok"):
         return "usd_per_mtok: give two numbers of 0 or more: [price of a million input tokens, of output tokens]"
@@ -335,11 +339,14 @@ _MODULES = {"openai": "openai_compatible", "google": "google", "hf": "hf.model",
 
 def import_provider(entry: ModelEntry) -> None:
     """Import what an entry's provider needs, which takes over a second, before somebody waits for it."""
-    importlib.import_module(f"{__package__}.{_MODULES[entry.provider]}")
+    if entry.provider in _MODULES:
+        importlib.import_module(f"{__package__}.{_MODULES[entry.provider]}")
+    else:
+        plugged.plugged(entry.provider)
 
 
 def open_model(name: str, entry: ModelEntry) -> Model:
-    """Open a model for asking, importing what its provider needs.
+    """Open a model for asking, importing what its provider needs or the plug-in that offers it.
 
     Raises
     ------
@@ -354,6 +361,8 @@ def open_model(name: str, entry: ModelEntry) -> Model:
         from aqaudit.models.hf.model import LocalModel  # noqa: PLC0415 - 5 s of CPU, and an extra
 
         return LocalModel(name, entry)
+    if entry.provider not in _MODULES:
+        return plugged.plugged(entry.provider).open(name, entry)
     key = api_key(name, entry)
     if entry.provider == "google":
         from aqaudit.models.google import GeminiModel  # noqa: PLC0415 - 1.5 s of CPU

@@ -11,11 +11,13 @@ the text of an earlier step.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from aqaudit.prompts import plugged
 from aqaudit.records import BadInput, Slot, nearest
 
 if TYPE_CHECKING:
@@ -94,6 +96,9 @@ def _newest() -> dict[str, tuple[int, str]]:
             version = int(match["version"])
             if version > found.get(match["name"], (0, ""))[0]:
                 found[match["name"]] = (version, entry.read_text(encoding="utf-8"))
+    for name in plugged.names():
+        with suppress(BadInput):  # one that does not load says so when it is asked for
+            found[name] = plugged.plugged(name)
     return found
 
 

@@ -49,17 +49,19 @@ class Tally:
         """Answers a second in this run."""
         return self.answered / max(1e-9, time.monotonic() - self.began)
 
-    def line(self) -> str:
-        """Return the progress in one line."""
+    def line(self, width: int = 200) -> str:
+        """Return the progress in one line of at most ``width`` characters; what has no room is left out whole."""
         failed = sum(self.failed.values())
         eta = span(self.left / self.rate) if self.answered else "?"
         money = "price unknown" if self.unpriced == self.answered > 0 else f"{self.usd:.2f} USD"
         if 0 < self.unpriced < self.answered:
             money += f" + {self.unpriced} of unknown price"
-        return (
-            f"{self.found + self.answered}/{self.planned}, {failed} failed, {money}, {self.rate:.1f}/s, {eta} left, "
-            f"{quantity(self.input_tokens)} in, {quantity(self.output_tokens)} out"
-        )
+        line = f"{self.found + self.answered}/{self.planned}, {failed} failed"
+        tokens = f"{quantity(self.input_tokens)} in, {quantity(self.output_tokens)} out"
+        for part in (f"{eta} left", f"{self.rate:.1f}/s", money, tokens):
+            if len(line) + len(part) + 2 <= width:
+                line += f", {part}"
+        return line[:width]
 
 
 class ProgressLine:
@@ -73,7 +75,7 @@ class ProgressLine:
         """Draw or redraw the line."""
         if self.active:
             width = shutil.get_terminal_size().columns - 1
-            self._stream.write(f"\r{tally.line()[:width]:<{width}}")
+            self._stream.write(f"\r{tally.line(width):<{width}}")
             self._stream.flush()
 
     def clear(self) -> None:

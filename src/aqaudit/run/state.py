@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from aqaudit.records import BadInput
@@ -42,6 +42,15 @@ class RunState:
         failures = sum(sum(causes.values()) for causes in self.failed.values())
         return None if self.planned is None else max(0, self.planned - self.done - failures)
 
+    @property
+    def seconds_left(self) -> float | None:
+        """How long the rest takes at the present rate; None where no run is going on or nothing is known of either."""
+        return self.left / self.rate if self.running and self.rate and self.left is not None else None
+
+    def as_json(self) -> dict[str, object]:
+        """Return the state as plain values, unrounded; null where something is not known."""
+        return {**asdict(self), "done": self.done, "left": self.left, "seconds_left": self.seconds_left}
+
     def lines(self) -> list[str]:
         """Return the state in lines for a terminal."""
         now = "running" if self.running else f"not running ({self.ended or 'never ended'})"
@@ -58,7 +67,7 @@ class RunState:
             money += f" and {self.unpriced} answers of unknown price"
         lines.append(f"spent   {money}, {quantity(self.input_tokens)} in, {quantity(self.output_tokens)} out")
         if self.rate:
-            eta = f", {span((self.left or 0) / self.rate)} to go" if self.running and self.left else ""
+            eta = f", {span(self.seconds_left)} to go" if self.seconds_left else ""
             lines.append(f"rate    {self.rate:.2f} answers a second{eta}")
         return lines
 
