@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["READERS", "Count", "Known", "Reader", "Report", "check", "known", "read"]
 
 GROUP = "aqaudit.datasets"
-_BUILT_IN = ("folder", "mtl_aqa")
+_BUILT_IN = ("folder", "llm_fms", "egoexo_fitness", "fitness_aqa", "finefs", "mtl_aqa", "ui_prmd")
 
 
 class _Readers(Mapping[str, Reader]):

@@ -7,12 +7,10 @@ lines are parts of one file; else ``id``.
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import stat
 from collections import Counter
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Never
 
@@ -20,11 +18,12 @@ from aqaudit.datasets.clips import Declared, performance_from
 from aqaudit.datasets.complements import doubts
 from aqaudit.datasets.declarations import FILE as DECLARATIONS_FILE
 from aqaudit.datasets.declarations import Declarations, read_declarations, read_text
+from aqaudit.datasets.places import without_doubles, without_garbage_collection
 from aqaudit.datasets.reader import Count, Reader, Report, of_split
 from aqaudit.records import BadInput, Dataset, Performance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
 CLIPS_FILE = "clips.jsonl"
@@ -103,7 +102,7 @@ def _contents(root: Path, *, wrong: Callable[[str], object]) -> _Contents:
     first_line: dict[str, int] = {}
     performances: list[Performance] = []
     unclustered: list[int] = []  # places in performances
-    with _no_garbage_collection():
+    with without_garbage_collection():
         for number, line in lines:
             try:
                 table = _object(line)
@@ -141,18 +140,6 @@ def _add_poses(performances: list[Performance], folder: Path) -> None:
             performances[place] = replace(one, pose=folder / name)
 
 
-@contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    # a million small records make it look through all of them again and again: half the time of reading 100,000 lines
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
 def _object(line: str) -> dict[str, Any]:
     try:
         value = _DECODER.decode(line)
@@ -173,20 +160,11 @@ def _object(line: str) -> dict[str, Any]:
     return value
 
 
-def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    # JSON would silently keep the last of two labels
-    table = dict(pairs)
-    if len(table) < len(pairs):
-        twice = next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
-        raise BadInput(f"key {twice!r} is there twice")
-    return table
-
-
 def _no_constant(word: str) -> Never:
     raise BadInput(f"{word} is not a JSON number; leave out what is unknown")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_without_doubles, parse_constant=_no_constant)
+_DECODER = json.JSONDecoder(object_pairs_hook=without_doubles, parse_constant=_no_constant)
 
 
 def _raise(message: str) -> Never:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aqaudit.datasets.pickles import load
+from aqaudit.datasets.places import VIDEO_SUFFIXES, one_of, walk
 from aqaudit.records import BadInput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
+    from pathlib import Path
 
 MARKS_FILE = "final_annotations_dict_with_dive_number.pkl"
 OFFICIAL_FILE = "final_annotations_dict.pkl"
@@ -21,8 +22,6 @@ SPLIT_FILES = {"train": "train_split_0.pkl", "test": "test_split_0.pkl"}
 #: (video number, dive number)
 Key = tuple[int, int]
 
-_VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".webm", ".mkv", ".avi", ".m4v"})
-_DEEPEST = 6
 _NUMBERED = re.compile(r"0*([1-9]\d?)")
 
 
@@ -95,7 +94,7 @@ def annotations_below(root: Path) -> Annotations:
     """
     found: dict[str, list[Path]] = {}
     names = {MARKS_FILE, OFFICIAL_FILE, *SPLIT_FILES.values()}
-    for folder, _, inside in _walk(root):
+    for folder, _, inside in walk(root, _NUMBERED.fullmatch):
         for name in names & set(inside):
             found.setdefault(name, []).append(folder / name)
     if MARKS_FILE not in found and OFFICIAL_FILE not in found:
@@ -103,7 +102,7 @@ def annotations_below(root: Path) -> Annotations:
             f"{root} holds no MTL-AQA annotations; looked below it for {MARKS_FILE} (repository yuxumin/CoRe) and"
             f" {OFFICIAL_FILE} (repository ParitoshParmar/MTL-AQA)"
         )
-    paths = {name: _one_of(copies) for name, copies in found.items()}
+    paths = {name: one_of(copies) for name, copies in found.items()}
     missing = [name for name in SPLIT_FILES.values() if name not in paths]
     if missing:
         raise BadInput(f"{root} lacks {' and '.join(missing)}, which say what is train and test")
@@ -130,11 +129,11 @@ def media_below(root: Path) -> dict[int, Media]:
     """
     videos: dict[int, Path] = {}
     frames: dict[int, Path] = {}
-    for folder, folders, inside in _walk(root):
+    for folder, folders, inside in walk(root, _NUMBERED.fullmatch):
         for name in inside:
             stem, suffix = os.path.splitext(name)  # noqa: PTH122
             number = _NUMBERED.fullmatch(stem)
-            if number and suffix.lower() in _VIDEO_SUFFIXES:
+            if number and suffix.lower() in VIDEO_SUFFIXES:
                 _add(videos, int(number[1]), folder / name)
         for name in folders:
             number = _NUMBERED.fullmatch(name)
@@ -166,16 +165,6 @@ def header_of(video: Path) -> tuple[float, int]:
         raise BadInput(f"{video} cannot be read as a video ({error}); get it again") from None
 
 
-def _walk(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
-    """Walk below ``root``, not too deep and not into folders of frames, which hold a hundred thousand files each."""
-    for at, folders, inside in os.walk(root, followlinks=True):
-        folder = Path(at)
-        folders.sort()
-        yield folder, list(folders), inside
-        deep = len(folder.parts) - len(root.parts) >= _DEEPEST
-        folders[:] = [name for name in folders if not (deep or name.startswith(".") or _NUMBERED.fullmatch(name))]
-
-
 def _holds_frames(folder: Path) -> bool:
     with os.scandir(folder) as entries:
         return any(re.fullmatch(r"\d+\.(jpg|jpeg|png)", entry.name, re.IGNORECASE) for entry in entries)
@@ -185,14 +174,6 @@ def _add(found: dict[int, Path], number: int, path: Path) -> None:
     first = found.setdefault(number, path)
     if first != path:
         raise BadInput(f"two media for video {number:02d}: {first} and {path}; keep the original download")
-
-
-def _one_of(copies: list[Path]) -> Path:
-    first, *others = sorted(copies, key=lambda path: (len(path.parts), path))
-    for other in others:
-        if other.stat().st_size != first.stat().st_size or other.read_bytes() != first.read_bytes():
-            raise BadInput(f"{first} and {other} have the same name and differ; keep the right one")
-    return first
 
 
 def _dictionary(path: Path | None) -> AnnotationDict | None:

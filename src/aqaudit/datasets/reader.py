@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -72,6 +73,59 @@ class Reader:
     check: Callable[[Path], Report]
     performances: int | None = None
     options: tuple[str, ...] = ()
+
+
+def drawn_split(dataset: str, group: str, *, train: float = 1 / 3) -> str:
+    """Return ``train`` or ``test`` for a group of performances where the data set has no usable division.
+
+    Drawn from the group's name alone, so that a part of the data set is divided as the whole is. Ours, not published.
+    """
+    drawn = int(hashlib.sha256(f"{dataset}/{group}".encode()).hexdigest()[:8], 16) / 2**32
+    return "train" if drawn < train else "test"
+
+
+def partial_or_refused(partial: object, reader: str, message: str, listed: Sequence[str]) -> list[str]:
+    """Return ``listed``, a sentence for each thing that is not here, where the user reads what is here.
+
+    Raises
+    ------
+    BadInput
+        With ``message``, where something is listed and ``partial`` was not asked for.
+    """
+    if not isinstance(partial, bool):
+        raise BadInput(f"partial of reader {reader!r} is {partial!r}; allowed: true or false")
+    if listed and not partial:
+        raise BadInput(f"{message}; or read what is here with options = {{ partial = true }}")
+    return list(listed)
+
+
+def option_of(reader: str, name: str, value: object, allowed: Sequence[str]) -> str:
+    """Return an option's value.
+
+    Raises
+    ------
+    BadInput
+        Where it is none of those allowed.
+    """
+    if value not in allowed:
+        raise BadInput(f"{name} of reader {reader!r} is {value!r}{nearest(str(value), allowed)}")
+    return str(value)
+
+
+def options_of(reader: str, name: str, value: object, allowed: Sequence[str]) -> tuple[str, ...]:
+    """Return the values of an option that is one of those allowed, a list of them, or ``"all"``.
+
+    Raises
+    ------
+    BadInput
+        Where it is none of these.
+    """
+    if value == "all":
+        return tuple(allowed)
+    values = list(value) if isinstance(value, list | tuple) else [value]
+    if not values:
+        raise BadInput(f"{name} of reader {reader!r} is empty; allowed: {', '.join(allowed)}, a list of them, or all")
+    return tuple(dict.fromkeys(option_of(reader, name, one, allowed) for one in values))
 
 
 def of_split(performances: Sequence[Performance], split: str | None, where: str) -> Sequence[Performance]:
