@@ -300,3 +300,53 @@ def test_an_unknown_split_names_those_there_are(tmp_path: Path) -> None:
     annotations(tmp_path)
     with pytest.raises(BadInput, match=r"split 'tes'; did you mean 'test'\?; splits here: train, test"):
         datasets.read("mtl_aqa", tmp_path, split="tes")
+
+
+def test_the_model_is_told_what_is_announced_only_where_that_is_asked_for(tmp_path: Path) -> None:
+    annotations(tmp_path)
+    for number in (1, 3):
+        video(tmp_path / f"{number:02d}.mp4")
+    assert all(one.context is None for one in datasets.read("mtl_aqa", tmp_path).performances)
+    told = datasets.read("mtl_aqa", tmp_path, facts=True).performances[0].context
+    assert told == "Announced: inward dive, 3.5 somersaults, tuck position, degree of difficulty 3.2."
+    assert "88" not in told  # the score
+    assert "27.5" not in told
+    with pytest.raises(BadInput, match="facts of reader 'mtl_aqa' is 1; allowed"):
+        datasets.read("mtl_aqa", tmp_path, facts=1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"armstand": 1, "ss_no": 4, "tw_no": 1}, "inward dive from an armstand, 2 somersaults and 0.5 twists, tuck"),
+        ({"ss_no": 2, "tw_no": 2}, "inward dive, 1 somersault and 1 twist, tuck"),
+        ({"ss_no": 0}, "inward dive, no turn, tuck"),
+    ],
+)
+def test_what_is_announced_counts_whole_turns(changes: dict[str, object], told: str, tmp_path: Path) -> None:
+    annotations(tmp_path, {**DIVES, (1, 1): dive(1, 8, dive_number="", **changes)})
+    for number in (1, 3):
+        video(tmp_path / f"{number:02d}.mp4")
+    assert told in str(datasets.read("mtl_aqa", tmp_path, facts=True).performances[0].context)
+
+
+def test_masks_are_an_option_and_no_report_shows_pictures(tmp_path: Path) -> None:
+    annotations(tmp_path)
+    for number in (1, 3):
+        video(tmp_path / f"{number:02d}.mp4")
+    found = datasets.read("mtl_aqa", tmp_path)
+    assert (found.allow_upload, found.show_frames) == (False, False)
+    assert found.performances[0].masks == ()
+    masks = datasets.read("mtl_aqa", tmp_path, masks=[[0, 0.85, 1, 1]]).performances[0].masks
+    assert [(mask.box, mask.relative) for mask in masks] == [((0, 0.85, 1, 1), True)]
+    assert len(datasets.read("mtl_aqa", tmp_path, masks="corners").performances[0].masks) == 4
+
+
+def test_some_videos_alone_can_be_read_and_the_others_are_listed(tmp_path: Path) -> None:
+    annotations(tmp_path)
+    with pytest.raises(BadInput, match="media for none of its 2 videos"):
+        datasets.read("mtl_aqa", tmp_path, partial=True)
+    video(tmp_path / "01.mp4")
+    found = datasets.read("mtl_aqa", tmp_path, partial=True)
+    assert {one.video for one in found.performances} == {"01"}
+    assert any("video 03 is not below" in problem for problem in found.problems)

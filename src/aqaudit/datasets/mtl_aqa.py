@@ -20,15 +20,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aqaudit.datasets import mtl_aqa_files as files
-from aqaudit.datasets.mtl_aqa_dives import contradictions, dives_of, tags_of
-from aqaudit.datasets.reader import Count, Reader, Report
+from aqaudit.datasets.masks import masks_of
+from aqaudit.datasets.mtl_aqa_dives import contradictions, dives_of, facts_of, tags_of
+from aqaudit.datasets.reader import Count, Reader, Report, partial_or_refused
 from aqaudit.records import BadInput, Dataset, Performance, Scale, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from aqaudit.datasets.mtl_aqa_dives import Dive
+    from aqaudit.records import Mask
 
 LICENCE = "none stated; citation asked for; for research"
 CITATION = (
@@ -39,7 +41,15 @@ EXECUTION = Scale(id="execution", min=0, max=30, step=0.5, unit="points")
 PUBLISHED = {"dives": 1412, "train": 1059, "test": 353, "videos": 15}
 
 
-def read(root: Path, *, split: str | None = None, fps: float | None = None) -> Dataset:
+def read(
+    root: Path,
+    *,
+    split: str | None = None,
+    fps: float | None = None,
+    masks: str | Sequence[Sequence[float]] = "none",
+    facts: bool = False,
+    partial: bool = False,
+) -> Dataset:
     """Read the dives that are in a split file, with their marks and media.
 
     Parameters
@@ -51,15 +61,24 @@ def read(root: Path, *, split: str | None = None, fps: float | None = None) -> D
         ``train``, ``test`` or both.
     fps
         Rate of the frames in such folders, needed where the video itself is not there to say it.
+    masks
+        ``none``, ``corners``, or a list of [x0, y0, x1, y1] in shares of the picture: what no model may see.
+    facts
+        True tells the model the position, direction, somersaults, twists and difficulty of a dive.
+    partial
+        True reads the dives whose video is here and lists the others.
 
     Raises
     ------
     BadInput
-        Where a file is missing, refused or malformed, where dives have no media (the message names the videos), or
-        where a video is shorter than its dives.
+        Where a file is missing, refused or malformed, where dives have no media and ``partial`` is not set (the message
+        names the videos), or where a video is shorter than its dives.
     """
     if fps is not None and not (isinstance(fps, int | float) and 0 < fps < 1000):
         raise BadInput(f"fps of reader 'mtl_aqa' is {fps!r}; allowed: frames per second of the folders of frames")
+    hidden = masks_of("mtl_aqa", masks)
+    if not isinstance(facts, bool):
+        raise BadInput(f"facts of reader 'mtl_aqa' is {facts!r}; allowed: true or false")
     annotations = files.annotations_below(root)
     if not annotations.marks:
         raise BadInput(
@@ -75,31 +94,38 @@ def read(root: Path, *, split: str | None = None, fps: float | None = None) -> D
     media = files.media_below(root)
     wanted = sorted({video for name, keys in splits.items() if split in {None, name} for video, _ in keys})
     missing = [f"{video:02d}" for video in wanted if video not in media]
-    if missing:
-        raise BadInput(
-            f"{root} has no media for {len(missing)} of {len(wanted)} videos: {', '.join(missing)}; looked below it for"
-            f" files such as {missing[0]}.mp4 and folders {missing[0]}/000001.jpg; the addresses are in Video_List.xlsx"
-            " of the official repository (ParitoshParmar/MTL-AQA)"
-        )
+    gone = partial_or_refused(
+        partial,
+        "mtl_aqa",
+        f"{root} has no media for {len(missing)} of {len(wanted)} videos: {', '.join(missing)}; looked below it for"
+        f" files such as {(*missing, '')[0]}.mp4 and folders {(*missing, '')[0]}/000001.jpg; the addresses are in"
+        " Video_List.xlsx of the official repository (ParitoshParmar/MTL-AQA)",
+        [f"video {video} is not below {root}: its dives are not asked about" for video in missing],
+    )
+    if len(missing) == len(wanted):
+        raise BadInput(f"{root} has media for none of its {len(wanted)} videos; put at least one there")
+    wanted = [video for video in wanted if video in media]
     for video in wanted:
         wrong = media[video].problems(_last_frames(dives)[video])
         if wrong:
             raise BadInput(wrong[0])
     rates = {video: media[video].rate(fps) for video in wanted}
     performances = [
-        _performance(dives[key], name, media[key[0]].path, rates[key[0]])
+        _performance(dives[key], name, media[key[0]].path, rates[key[0]], hidden, told=facts)
         for name, keys in splits.items()
         if split in {None, name}
         for key in keys
+        if key[0] in rates
     ]
     return Dataset(
         name="mtl_aqa",
         root=root,
         licence=LICENCE,
         citation=CITATION,
+        show_frames=False,
         scales=(EXECUTION,),
         performances=performances,
-        problems=(*_disagreements(dives, splits), *problems),
+        problems=(*_disagreements(dives, splits), *problems, *gone),
     )
 
 
@@ -143,7 +169,9 @@ def _last_frames(dives: Mapping[files.Key, Dive]) -> dict[int, int]:
     return last
 
 
-def _performance(dive: Dive, split: str, media: Path, fps: float | None) -> Performance:
+def _performance(
+    dive: Dive, split: str, media: Path, fps: float | None, masks: tuple[Mask, ...], *, told: bool
+) -> Performance:
     return Performance(
         id=f"v{dive.video:02d}_d{dive.number:03d}",
         media=media,
@@ -155,7 +183,9 @@ def _performance(dive: Dive, split: str, media: Path, fps: float | None) -> Perf
         first_frame=dive.start_frame,
         last_frame=dive.end_frame,
         scores={EXECUTION.id: dive.execution},
+        context=facts_of(dive) if told else None,
         tags=tags_of(dive),
+        masks=masks,
     )
 
 
@@ -183,5 +213,5 @@ READER = Reader(
     read=read,
     check=check,
     performances=PUBLISHED["dives"],
-    options=("fps",),
+    options=("fps", "masks", "facts", "partial"),
 )

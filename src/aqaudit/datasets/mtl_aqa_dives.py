@@ -100,6 +100,20 @@ def tags_of(dive: Dive) -> dict[str, str]:
     }
 
 
+def facts_of(dive: Dive) -> str:
+    """Return what is announced before a dive, as a sentence for a prompt; nothing of it tells how well it went."""
+    turns = [_turns(dive.ss_no, "somersault"), _turns(dive.tw_no, "twist")]
+    start = " from an armstand" if dive.armstand else ""
+    return (
+        f"Announced: {ROTATIONS[dive.rotation_type][0]} dive{start}, {' and '.join(filter(None, turns)) or 'no turn'},"
+        f" {POSITIONS[dive.position][0]} position, degree of difficulty {dive.difficulty:g}."
+    )
+
+
+def _turns(halves: int, name: str) -> str:
+    return f"{halves / 2:g} {name}{'s' if halves != 2 else ''}" if halves else ""
+
+
 def _dive(key: Key, entry: Mapping[str, Any], where: str) -> Dive:
     for name in (*_INTEGERS, *_NUMBERS):
         if name not in entry:

@@ -134,8 +134,10 @@ def of_split(performances: Sequence[Performance], split: str | None, where: str)
     Raises
     ------
     BadInput
-        Where nothing is in that split; the message names the splits that there are.
+        Where nothing is in that split; the message names the splits that there are. Where there is nothing at all.
     """
+    if not performances:
+        raise BadInput(f"{where}: nothing here can be asked about; `aqaudit data check` says why")
     if split is None:
         return performances
     kept = [performance for performance in performances if performance.split == split]

@@ -1,0 +1,312 @@
+"""Reader ``finefs``: figure skating elements with the grades of up to nine judges (Ji et al., ACM MM 2023).
+
+What is asked (``score``, ``prefer``): by default the panel's grade of an element, -5 to 5, which is the mean of the
+judges' grades without one highest and one lowest (``target = "grade"``). The annotations' ``goe`` is in *points*, the
+grade times a tenth of the base value, and would give the difficulty away; it is the other target (``"points"``).
+
+An element is cut tight, from its first to its last second. Scoreboards must not tell the score: by default the four
+corners of the picture are masked (``masks``). The evaluation that is re-created masked scoreboards; where and how is
+not known, so these boxes are ours and chosen without the videos: look at them with ``aqaudit media show``.
+
+Skaters are not named, so the cluster is the program; the same skaters recur, and no split can part them. The published
+split (933 : 234) is not in the repository: lists beside the data are used (``train.txt``, ``test.txt`` or JSON), else
+programs are drawn in the published numbers. That drawing is ours.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from aqaudit.datasets.finefs_elements import Program, program_of
+from aqaudit.datasets.masks import masks_of
+from aqaudit.datasets.mtl_aqa_files import header_of
+from aqaudit.datasets.places import VIDEO_SUFFIXES, index_by_stem, load_json, one_of, to_unpack, walk
+from aqaudit.datasets.reader import Count, Reader, Report, of_split, option_of, partial_or_refused
+from aqaudit.records import BadInput, Dataset, Performance, Scale
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from aqaudit.datasets.finefs_elements import Element
+    from aqaudit.records import Mask
+
+NAME = "finefs"
+LICENCE = "none stated; for research"
+CITATION = "Ji et al., Localization-assisted Uncertainty Score Disentanglement Network for Action Quality Assessment,"
+CITATION += " ACM Multimedia 2023"
+SCALES = {
+    "grade": Scale(id="grade_of_execution", min=-5, max=5),
+    # five grades of a tenth of the highest base value of a jump (12.5), up or down
+    "points": Scale(id="points_for_execution", min=-6.25, max=6.25, unit="points"),
+}
+SHORT, FREE = range(729), range(729, 1167)
+#: Programs of each kind: published for training.
+TRAIN = {SHORT: 583, FREE: 350}
+_SPLIT_FILE = re.compile(r"(train|test)(?:_?(?:split|list|ids?))?\.(?:json|txt)", re.IGNORECASE)
+
+
+def read(
+    root: Path,
+    *,
+    split: str | None = None,
+    target: str = "grade",
+    masks: str | Sequence[Sequence[float]] = "corners",
+    facts: bool = False,
+    partial: bool = False,
+) -> Dataset:
+    """Read the elements of the programs that have a video.
+
+    Parameters
+    ----------
+    root
+        Folder with annotations ``N.json`` and videos ``N.mp4``, at any place below it.
+    split
+        ``train``, ``test`` or both.
+    target
+        ``grade`` (the panel's grade, -5 to 5) or ``points`` (the annotations' ``goe``).
+    masks
+        ``corners``, ``none``, or a list of [x0, y0, x1, y1] in shares of the picture, for the whole clip.
+    facts
+        True tells the model which element it is, without the marks for faults and without its value.
+    partial
+        True reads the programs whose video is here and lists the others.
+
+    Raises
+    ------
+    BadInput
+        Where annotations are missing or malformed, or videos are missing and ``partial`` is not set.
+    """
+    scale = SCALES[option_of(NAME, "target", target, tuple(SCALES))]
+    hidden = masks_of(NAME, masks)
+    if not isinstance(facts, bool):
+        raise BadInput(f"facts of reader {NAME!r} is {facts!r}; allowed: true or false")
+    programs = programs_below(root)
+    splits, _ = splits_of(root)
+    videos = index_by_stem(root, VIDEO_SUFFIXES)
+    wanted = [program for program in programs if split in {None, splits.get(program.number, "")}]
+    missing = [f"program {one.number}: {_found(videos, one)}" for one in wanted if len(_videos(videos, one)) != 1]
+    gone = partial_or_refused(
+        partial,
+        NAME,
+        f"{root} lacks the videos of {len(missing):,} of {len(wanted):,} programs: {(*missing, '')[0]}; looked below it"
+        f" for files such as {wanted[0].number if wanted else 0}.mp4{to_unpack(root)}; the address of the drive is in"
+        " the repository yanliji/FineFS-dataset",
+        missing,
+    )
+    performances: list[Performance] = []
+    problems = [problem for program in programs for problem in program.problems]
+    for program in wanted:
+        found = _videos(videos, program)
+        if len(found) == 1:
+            made, wrong = _performances(program, found[0], splits.get(program.number, ""), scale, hidden, told=facts)
+            performances += made
+            problems += wrong
+    return Dataset(
+        name=NAME,
+        root=root,
+        licence=LICENCE,
+        citation=CITATION,
+        show_frames=False,
+        scales=(scale,),
+        performances=of_split(performances, split, str(root)),
+        problems=(*problems, *gone),
+    )
+
+
+def check(root: Path) -> Report:
+    """Compare a root with the published data set; videos may be missing."""
+    programs = programs_below(root)
+    splits, where = splits_of(root)
+    videos = index_by_stem(root, VIDEO_SUFFIXES)
+    elements = [element for program in programs for element in program.elements]
+    problems = [problem for program in programs for problem in program.problems]
+    kinds = Counter(element.kind for element in elements)
+    notes = [
+        "the panel's grade is the mean of the marks without one highest and one lowest; goe is in points",
+        "skaters are not named: intervals count programs, and no split parts the skaters",
+        where,
+    ]
+    there = [program for program in programs if len(_videos(videos, program)) == 1]
+    if not there:
+        notes.append(f"no videos below {root}: only annotations were checked")
+    for program in there:
+        problems += _performances(program, _videos(videos, program)[0], "", SCALES["grade"], (), told=False)[1]
+    problems += _members(programs)
+    sums = [problem for problem in problems if "are not its score" in problem]
+    tenths = [problem for problem in problems if ": goe " in problem]
+    by_factor = Counter((program.number in SHORT, program.factor) for program in programs)
+    counts = (
+        Count(what="programs", found=len(programs), published=len(SHORT) + len(FREE)),
+        Count(what="short programs", found=sum(one.number in SHORT for one in programs), published=len(SHORT)),
+        Count(what="short programs of men", found=by_factor[True, 1.0], published=350),
+        Count(what="short programs of women", found=by_factor[True, 0.8], published=379),
+        Count(what="free skating", found=sum(one.number in FREE for one in programs), published=len(FREE)),
+        Count(what="free skating of men", found=by_factor[False, 2.0], published=220),
+        Count(what="free skating of women", found=by_factor[False, 1.6], published=218),
+        Count(what="elements", found=len(elements)),
+        *(Count(what=f"{kind}s", found=kinds[kind]) for kind in ("jump", "spin", "sequence")),
+        Count(what="elements with a grade", found=sum(element.grade is not None for element in elements)),
+        Count(what="elements without a usable time", found=sum(element.start_s is None for element in elements)),
+        Count(what="elements whose base value and goe are not their score", found=len(sums)),
+        Count(what="elements whose goe does not follow from the marks", found=len(tenths)),
+        Count(what="programs on the scale before 2018/19", found=sum(one.old_scale for one in programs)),
+        Count(what="programs with a video here", found=len(there)),
+        *(
+            Count(what=f"programs in {name}", found=sum(splits.get(p.number) == name for p in programs), published=size)
+            for name, size in (("train", 933), ("test", 234))
+        ),
+    )
+    return Report(name=NAME, root=root, counts=counts, problems=tuple(problems), notes=tuple(notes))
+
+
+def programs_below(root: Path) -> list[Program]:
+    """Find and read the annotation files below ``root``, in order of their numbers.
+
+    Raises
+    ------
+    BadInput
+        Where there is none, or one is malformed.
+    """
+    found: dict[int, list[Path]] = {}
+    for folder, _, inside in walk(root):
+        for name in inside:
+            if match := re.fullmatch(r"0*(\d{1,4})\.json", name):
+                found.setdefault(int(match[1]), []).append(folder / name)
+    if not found:
+        raise BadInput(
+            f"{root} holds no annotations of FineFS; looked below it for files such as annotation/0.json"
+            f"{to_unpack(root)}; the address of the drive is in the repository yanliji/FineFS-dataset"
+        )
+    return [program_of(one_of(paths), number) for number, paths in sorted(found.items())]
+
+
+def _performances(
+    program: Program, video: Path, split: str, scale: Scale, masks: tuple[Mask, ...], *, told: bool
+) -> tuple[list[Performance], list[str]]:
+    """Make the performances of a program, and a sentence for each element that its video does not hold."""
+    try:
+        fps, frames = header_of(video)
+    except BadInput as error:
+        return [], [f"program {program.number}: {error}"]
+    seconds = frames / fps if fps else 0.0
+    made: list[Performance] = []
+    problems: list[str] = []
+    for element in program.elements:
+        score = None if program.old_scale and scale is SCALES["grade"] else _score(element, scale)
+        if element.start_s is None or element.end_s is None:
+            continue  # listed with the annotation
+        if seconds and element.start_s >= seconds - 0.5:
+            problems.append(
+                f"program {program.number}, element {element.number} ({element.code}): starts at {element.start_s:g} s,"
+                f" but {video.name} lasts {seconds:.1f} s; not asked about"
+            )
+            continue
+        if score is None:
+            continue  # without marks or points: listed with the annotation
+        if not scale.min <= score <= scale.max:
+            problems.append(
+                f"program {program.number}, element {element.number} ({element.code}): {scale.id} is {score:g}, beyond"
+                f" {scale.min:g} to {scale.max:g}; not asked about"
+            )
+            continue
+        made.append(
+            Performance(
+                id=f"p{program.number:04d}_e{element.number:02d}",
+                media=video,
+                action=element.action,
+                performer=f"program {program.number:04d}",
+                video=f"{program.number:04d}",
+                split=split,
+                start_s=element.start_s,
+                end_s=min(element.end_s, seconds) if seconds else element.end_s,
+                scores={scale.id: score},
+                context=f"The element is a {element.called}." if told else None,
+                tags={
+                    "element": element.code,
+                    "class": element.kind,
+                    "base_value": "" if element.base is None else f"{element.base:g}",
+                    "program": "short" if program.number in SHORT else "free",
+                    "competition": program.competition,
+                },
+                masks=masks,
+            )
+        )
+    return made, problems
+
+
+def _score(element: Element, scale: Scale) -> float | None:
+    return element.grade if scale is SCALES["grade"] else element.points
+
+
+def _videos(videos: Mapping[str, list[Path]], program: Program) -> list[Path]:
+    return videos.get(str(program.number), []) or videos.get(f"{program.number:04d}", [])
+
+
+def _found(videos: Mapping[str, list[Path]], program: Program) -> str:
+    paths = _videos(videos, program)
+    return f"{len(paths)} videos, such as {paths[0]}" if paths else "no video"
+
+
+def _members(programs: Sequence[Program]) -> list[str]:
+    """Return a sentence for each program whose number, factor or number of elements do not go together."""
+    found = []
+    for one in programs:
+        if one.number not in SHORT and one.number not in FREE:
+            found.append(f"program {one.number} is beyond those published, 0 to {FREE[-1]}")
+            continue
+        short = one.number in SHORT
+        factors, size = ((1.0, 0.8), 7) if short else ((2.0, 1.6), 12)
+        kind = "short program" if short else "free skating"
+        if one.factor not in factors:
+            found.append(f"program {one.number} is a {kind}, but its factor is {one.factor}")
+        if len(one.elements) != size:
+            found.append(f"program {one.number} is a {kind} with {len(one.elements)} elements; there are {size}")
+    return found
+
+
+def splits_of(root: Path) -> tuple[dict[int, str], str]:
+    """Return the split of each program, and a sentence that says where it is from."""
+    files: dict[str, list[Path]] = {}
+    for folder, _, inside in walk(root):
+        for name in inside:
+            if match := _SPLIT_FILE.fullmatch(name):
+                files.setdefault(match[1].lower(), []).append(folder / name)
+    if {"train", "test"} <= files.keys():
+        lists = {split: _numbers(one_of(paths)) for split, paths in files.items()}
+        both = lists["train"] & lists["test"]
+        if both:
+            raise BadInput(f"{root}: program {min(both)} is in the lists of both train and test")
+        return {n: split for split, held in lists.items() for n in held}, "the split is that of the lists in the root"
+    found: dict[int, str] = {}
+    for programs, train in TRAIN.items():
+        drawn = sorted(programs, key=lambda number: hashlib.sha256(f"{NAME}/{number}".encode()).digest())
+        found |= {number: "train" if place < train else "test" for place, number in enumerate(drawn)}
+    return found, "the published split is not in the repository: programs are drawn here in the published numbers"
+
+
+def _numbers(path: Path) -> set[int]:
+    if path.suffix.lower() == ".json":
+        listed = load_json(path)
+        words = [str(one) for one in listed] if isinstance(listed, list) else ["?"]
+    else:
+        words = path.read_text(encoding="utf-8", errors="replace").replace(",", " ").split()
+    numbers = [re.fullmatch(r"(?:.*/)?0*(\d{1,4})(?:\.\w+)?", word) for word in words]
+    if not words or not all(numbers):
+        raise BadInput(f"{path}: allowed: the numbers of programs")
+    return {int(match[1]) for match in numbers if match}
+
+
+READER = Reader(
+    name=NAME,
+    what="figure skating elements: grade of execution -5 to 5, or its points",
+    licence=LICENCE,
+    kinds=("score", "prefer"),
+    read=read,
+    check=check,
+    performances=len(SHORT) * 7 + len(FREE) * 12,
+    options=("target", "masks", "facts", "partial"),
+)
