@@ -83,7 +83,12 @@ def run(
     from aqaudit.run.engine import run as run_engine
 
     loaded.import_providers()
-    outcome = run_engine(prepare(loaded, options), quiet=quiet)
+    prepared = prepare(loaded, options)
+    outcome = run_engine(prepared, quiet=quiet)
+    for planned in prepared.plan.datasets:
+        if planned.dataset.problems:
+            held = len(planned.dataset.problems)
+            say(f"note: {planned.dataset.name}: {held:,} records with problems; aqaudit data check lists them")
     _print_outcome(outcome, out, _resume(sys.argv[1:]))
     raise typer.Exit(0 if outcome.complete else 1)
 

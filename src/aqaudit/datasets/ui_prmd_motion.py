@@ -78,10 +78,10 @@ def numbers_of(path: Path, columns: int) -> Points:
         raise BadInput(f"{path} cannot be read: {error}") from None
     if len(raw) > LARGEST:
         raise BadInput(f"{path} has over {LARGEST >> 20} MB; one execution has a tenth of that")
+    if not raw.strip():
+        raise BadInput(f"{path}: holds no numbers")
     try:
         text = raw.decode("ascii").replace(",", " ")
-        if not text.strip():
-            raise BadInput(f"{path}: holds no numbers")
         array = np.loadtxt(io.StringIO(text), ndmin=2, dtype=np.float64, comments=None)
     except ValueError as error:
         raise BadInput(f"{path}: not lines of numbers: {' '.join(str(error).split())[:120]}") from None
