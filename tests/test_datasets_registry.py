@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 def test_known_data_sets_say_what_they_are() -> None:
     rows = {row.name: row for row in datasets.known()}
-    assert list(rows)[:2] == ["folder", "mtl_aqa"]
+    built_in = ["folder", "llm_fms", "egoexo_fitness", "fitness_aqa", "finefs", "mtl_aqa", "ui_prmd"]
+    assert list(rows)[: len(built_in)] == built_in
+    assert all(row.licence and row.kinds and not row.failed for row in rows.values())
     assert rows["mtl_aqa"].performances == 1412
     assert rows["mtl_aqa"].kinds == ("score", "prefer")
     assert rows["folder"].performances is None
@@ -33,13 +35,16 @@ def test_an_unknown_reader_option_or_root_is_one_line(tmp_path: Path) -> None:
         datasets.check("folder", tmp_path / "gone")
 
 
-def test_importing_the_package_loads_no_reader_and_no_library() -> None:
+@pytest.mark.parametrize("listing", [False, True])
+def test_importing_the_package_loads_no_reader_and_listing_them_no_library(listing: bool) -> None:
     code = (
-        "import sys, aqaudit.datasets\n"
-        "heavy = {'numpy', 'av', 'PIL', 'polars', 'aqaudit.datasets.mtl_aqa', 'aqaudit.datasets.folder'}\n"
+        "import sys, aqaudit.datasets\naqaudit.datasets.known() if len(sys.argv) > 1 else None\n"
+        "heavy = {'numpy', 'av', 'PIL', 'polars'}\n"
+        "heavy |= {'aqaudit.datasets.mtl_aqa', 'aqaudit.datasets.folder'} if len(sys.argv) == 1 else set()\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", code, *(["list"] if listing else [])]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 

@@ -26,7 +26,15 @@ from aqaudit.datasets.egoexo_check import check
 from aqaudit.datasets.egoexo_files import VIEWS
 from aqaudit.datasets.egoexo_judgements import TIES, Judged, Ties, criteria_of, judgements
 from aqaudit.datasets.places import to_unpack
-from aqaudit.datasets.reader import Reader, drawn_split, of_split, option_of, options_of, partial_or_refused
+from aqaudit.datasets.reader import (
+    Reader,
+    check_split,
+    drawn_split,
+    of_split,
+    option_of,
+    options_of,
+    partial_or_refused,
+)
 from aqaudit.records import BadInput, Dataset, Performance, Scale
 
 if TYPE_CHECKING:
@@ -75,6 +83,7 @@ def read(
     BadInput
         Where judgements are missing or malformed, or frames are missing and ``partial`` is not set.
     """
+    check_split(root, split)
     views = options_of(NAME, "view", view, VIEWS)
     rule: Ties = TIES[TIES.index(option_of(NAME, "ties", ties, TIES))]
     option_of(NAME, "division", division, ("person", "pairs"))

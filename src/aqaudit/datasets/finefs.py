@@ -24,7 +24,7 @@ from aqaudit.datasets.finefs_elements import Program, program_of
 from aqaudit.datasets.masks import masks_of
 from aqaudit.datasets.mtl_aqa_files import header_of
 from aqaudit.datasets.places import VIDEO_SUFFIXES, index_by_stem, load_json, one_of, to_unpack, walk
-from aqaudit.datasets.reader import Count, Reader, Report, of_split, option_of, partial_or_refused
+from aqaudit.datasets.reader import Count, Reader, Report, check_split, of_split, option_of, partial_or_refused
 from aqaudit.records import BadInput, Dataset, Performance, Scale
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ def read(
     BadInput
         Where annotations are missing or malformed, or videos are missing and ``partial`` is not set.
     """
+    check_split(root, split)
     scale = SCALES[option_of(NAME, "target", target, tuple(SCALES))]
     hidden = masks_of(NAME, masks)
     if not isinstance(facts, bool):

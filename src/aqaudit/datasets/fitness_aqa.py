@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from aqaudit.datasets.fitness_aqa_files import SPLITS, TASKS, Labels, labels_below, media_of, no_trajectory
 from aqaudit.datasets.places import to_unpack
-from aqaudit.datasets.reader import Count, Reader, Report, of_split, options_of, partial_or_refused
+from aqaudit.datasets.reader import Count, Reader, Report, check_split, of_split, options_of, partial_or_refused
 from aqaudit.records import BadInput, Dataset, ErrorStatement, Performance
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def read(
         Where labels or splits are missing, an item of a split has no label, or media are missing and ``partial`` is not
         set.
     """
+    check_split(root, split, SPLITS)
     chosen = options_of(NAME, "errors", errors, tuple(TASKS))
     found = labels_below(root, [TASKS[name] for name in chosen])
     absent = [TASKS[name].file for name in chosen if name not in found]

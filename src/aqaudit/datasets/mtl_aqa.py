@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING
 from aqaudit.datasets import mtl_aqa_files as files
 from aqaudit.datasets.masks import masks_of
 from aqaudit.datasets.mtl_aqa_dives import contradictions, dives_of, facts_of, tags_of
-from aqaudit.datasets.reader import Count, Reader, Report, partial_or_refused
-from aqaudit.records import BadInput, Dataset, Performance, Scale, nearest
+from aqaudit.datasets.reader import Count, Reader, Report, check_split, partial_or_refused
+from aqaudit.records import BadInput, Dataset, Performance, Scale
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -85,8 +85,7 @@ def read(
             f"{root} has no judges' marks: put {files.MARKS_FILE} below it (repository yuxumin/CoRe, folder MTL-AQA)"
         )
     splits = files.splits_of(annotations)
-    if split not in {None, *splits}:
-        raise BadInput(f"{root}: nothing is in split {split!r}{nearest(str(split), splits)}; splits here: train, test")
+    check_split(root, split, tuple(splits))
     dives, problems = dives_of(annotations.marks, annotations.official)
     stray = [key for keys in splits.values() for key in keys if key not in dives]
     if stray:

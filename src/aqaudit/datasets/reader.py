@@ -128,6 +128,20 @@ def options_of(reader: str, name: str, value: object, allowed: Sequence[str]) ->
     return tuple(dict.fromkeys(option_of(reader, name, one, allowed) for one in values))
 
 
+def check_split(where: object, split: str | None, names: Sequence[str] = ("train", "test")) -> None:
+    """Check that a split is one of those that a data set has.
+
+    Raises
+    ------
+    BadInput
+        It is not; the message names them.
+    """
+    if split is not None and split not in names:
+        raise BadInput(
+            f"{where}: nothing is in split {split!r}{nearest(str(split), names)}; splits here: {', '.join(names)}"
+        )
+
+
 def of_split(performances: Sequence[Performance], split: str | None, where: str) -> Sequence[Performance]:
     """Return the performances of one split, all of them when none is asked for.
 

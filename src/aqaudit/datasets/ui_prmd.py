@@ -22,19 +22,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aqaudit.datasets import ui_prmd_drawing as drawing
 from aqaudit.datasets.places import one_of, to_unpack, walk
 from aqaudit.datasets.reader import (
     Count,
     Reader,
     Report,
+    check_split,
     drawn_split,
     of_split,
     option_of,
     options_of,
     partial_or_refused,
 )
-from aqaudit.datasets.ui_prmd_motion import KINECT_COLUMNS, VICON_COLUMNS, kinect_body, numbers_of, vicon_body
 from aqaudit.records import BadInput, Criterion, Dataset, Performance
 
 if TYPE_CHECKING:
@@ -59,6 +58,7 @@ MOVEMENTS: Mapping[str, str] = {
     "m10": "standing shoulder scaption",
 }
 SENSORS = ("vicon", "kinect")
+CAMERAS = ("front", "side")
 #: Published: ten movements by ten people, ten times, correctly and incorrectly.
 PUBLISHED = {"movements": 10, "people": 10, "each": 1000}
 CORRECT = "performed_correctly"
@@ -124,8 +124,9 @@ def read(
     BadInput
         Where no file of the sensor is here, a file is malformed, or clips cannot be written.
     """
+    check_split(root, split)
     option_of(NAME, "sensor", sensor, SENSORS)
-    cameras = options_of(NAME, "camera", camera, drawing.CAMERAS)
+    cameras = options_of(NAME, "camera", camera, CAMERAS)
     if cache is not None and not (isinstance(cache, str) and cache.strip()):
         raise BadInput(f"cache of reader {NAME!r} is {cache!r}; allowed: the path of a folder")
     home = Path(cache).expanduser() if cache else root.absolute().parent / f"{root.absolute().name}-drawn"
@@ -283,6 +284,15 @@ def _plain(paths: Iterable[Path]) -> Path:
 
 
 def _body(one: Execution) -> Body:
+    # listing data sets needs no NumPy
+    from aqaudit.datasets.ui_prmd_motion import (  # noqa: PLC0415
+        KINECT_COLUMNS,
+        VICON_COLUMNS,
+        kinect_body,
+        numbers_of,
+        vicon_body,
+    )
+
     if one.angles is None:
         return vicon_body(numbers_of(one.positions, VICON_COLUMNS))
     return kinect_body(numbers_of(one.positions, KINECT_COLUMNS), numbers_of(one.angles, KINECT_COLUMNS))
@@ -293,6 +303,7 @@ def _drawn(executions: Sequence[Execution], cameras: Sequence[str], home: Path) 
 
     The name of a clip carries the hash of what it was drawn from, so another file or drawing makes another clip.
     """
+    from aqaudit.datasets import ui_prmd_drawing as drawing  # noqa: PLC0415 - listing data sets needs no video library
 
     def draw(one: Execution) -> list[tuple[tuple[str, str], Path]]:
         total = hashlib.sha256(f"{drawing.VERSION}/".encode())

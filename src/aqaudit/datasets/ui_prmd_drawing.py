@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 #: Raised when a drawing would look otherwise: clips are then drawn again.
 VERSION = 1
-CAMERAS = ("front", "side")
 SIDE = 480
 FPS = 25.0
 
