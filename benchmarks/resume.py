@@ -38,10 +38,12 @@ def main() -> None:
     from aqaudit.run.preparation import prepare as plan_run
 
     arrived: list[float] = []
+    used: list[float] = []
 
     def respond(seen: Seen) -> Send:
         if seen.method == "POST":
             arrived.append(time.perf_counter())
+            used.append(time.process_time())
         return chat()
 
     read: list[float] = []
@@ -50,6 +52,7 @@ def main() -> None:
     def timed_read(*a: object, **k: object) -> object:
         found = plain_read(*a, **k)  # type: ignore[arg-type]
         read.append(time.perf_counter())
+        used.append(time.process_time())
         return found
 
     datasets.read = timed_read  # type: ignore[assignment]
@@ -94,13 +97,15 @@ def main() -> None:
                 for table in ("answers", "keys"):
                     db.execute(f"delete from {table} where answer_key = ?", (missing,))
             arrived.clear()
+            used.clear()
             decoded.clear()
             begun = time.perf_counter()
             outcome = aqaudit.run(study, out=out)
             assert (outcome.tally.answered, outcome.tally.found) == (1, len(planned) - 1)
             print(
                 f"run {run + 1}: data set read {read[-1] - begun:.2f} s, then first missing request after "
-                f"{arrived[0] - read[-1]:.2f} s (wanted: 1 s); whole run {time.perf_counter() - begun:.1f} s; "
+                f"{arrived[0] - read[-1]:.2f} s, {used[1] - used[0]:.2f} s of them CPU (wanted: 1 s); "
+                f"whole run {time.perf_counter() - begun:.1f} s; "
                 f"{len(decoded)} of {PERFORMANCES} media prepared"
             )
         db.close()

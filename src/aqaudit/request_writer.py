@@ -112,17 +112,22 @@ class Writer:
         self._facts: dict[str, _Facts] = {}
         self._starts: dict[tuple[str, tuple[_Facts, ...]], str] = {}
         self._templates: dict[tuple[object, ...], list[_Template]] = {}
+        self._put_of = ""
+        self._put: dict[tuple[object, ...], tuple[_Template, tuple[Performance, ...]]] = {}
         self._lettered = {kind: self._has_letters(kind) for kind in ("verify", "detect")}
 
     def requests(self, question: Question) -> list[PlannedRequest]:
         """Return the requests of a question, one for each cell."""
-        order = self._drawn_order(question)
+        order, other = self._drawn_order(question), question.other
         this = self._fact(question.performance)
-        facts = (this,) if question.other is None else (this, self._fact(question.other))
-        image = all(fact.image for fact in facts)
+        facts: tuple[_Facts, ...] = (this,)
+        image = this.image
+        if other is not None:
+            that = self._fact(other)
+            facts, image = (this, that), this.image and that.image
         result = []
         for template in self._of(question, order, image=image):
-            shown = facts if template.cell.pair_order == "ab" else facts[::-1]
+            shown = facts if other is None or template.cell.pair_order == "ab" else facts[::-1]
             if self._pool is not None and template.cell.shots:
                 result.append(self._with_examples(self._pool, question, template.cell, order, shown, image=image))
                 continue
@@ -140,10 +145,20 @@ class Writer:
         *,
         image: bool,
     ) -> PlannedRequest:
-        drawn = pool.draw(question, cell.shots, cell.repeat)
-        performances = tuple(p for shot in drawn for p in in_order(shot.question, shot.pair_order))
+        if self._put_of != question.question_id:
+            self._put_of, self._put = question.question_id, {}
+        # Perturbations, views and samplings of one question share its words.
+        words = (cell.strategy, cell.framing, cell.answer_words, cell.pair_order, cell.shots, cell.repeat)
+        known = self._put.get(words)
+        if known is None:
+            drawn = pool.draw(question, cell.shots, cell.repeat)
+            performances = tuple(p for shot in drawn for p in in_order(shot.question, shot.pair_order))
+            made = self._template(question, cell, order, image=image, shots=drawn)
+            known = self._put[words] = made, performances
+        made, performances = known
+        spec = media_spec(cell, self._entry, image=image)
+        template = made._replace(cell=cell, spec=spec, show=spec_json(spec))
         facts = (*shown, *(self._fact(p) for p in performances))
-        template = self._template(question, cell, order, image=image, shots=drawn)
         key = answer_key(self._start(template.show, facts), template.key_end)
         return PlannedRequest(key, question, template, facts, performances)
 
@@ -172,9 +187,9 @@ class Writer:
         return known
 
     def _of(self, question: Question, order: tuple[int, ...], *, image: bool) -> list[_Template]:
-        told = tuple(one.context for one in (question.performance, question.other) if one is not None)
-        subject = (question.criterion, question.error, question.text, told)
-        key = (question.kind, question.performance.action, subject, order, image)
+        this, other = question.performance, question.other
+        told = this.context if other is None else (this.context, other.context)
+        key = (question.kind, this.action, question.criterion, question.error, question.text, told, order, image)
         known = self._templates.get(key)
         if known is None:
             if len(self._templates) > 10_000:
@@ -229,11 +244,9 @@ class Writer:
 
         A liking for a letter is then no liking for an answer.
         """
-        order = list(range(len(question.options)))
-        if self._lettered.get(question.kind):
-            order = [0, 1]
-        elif not order:
+        if not question.options and not self._lettered.get(question.kind):
             return ()
+        order = list(range(len(question.options) or 2))
         random.Random(f"{self._study.seed}/{question.question_id}").shuffle(order)
         return tuple(order)
 

@@ -18,7 +18,7 @@ from aqaudit.prompts.framing import framings, words_of
 from aqaudit.records import AnswerWords, BadInput, Cell, Framing, Kind, PairOrder, Perturbation, View, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 _STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -97,13 +97,17 @@ class Study:
         return self.spec.seed
 
     @classmethod
-    def read(cls, source: str | Path, *, roots: Mapping[str, str] | None = None) -> Study:
+    def read(
+        cls, source: str | Path, *, roots: Mapping[str, str] | None = None, models: Sequence[str] | None = None
+    ) -> Study:
         """Read a study from a TOML file or by the name of a bundled one.
 
         Parameters
         ----------
         roots
             Data set roots that replace those of the file, by reader or by the root as written there.
+        models
+            Models to ask in place of those of the file: of its grid, its ``[models]`` tables or the presets.
 
         Raises
         ------
@@ -111,7 +115,8 @@ class Study:
             The file is missing, is not TOML, or has a key or value that is not allowed.
         """
         path, text = _text_of(source)
-        return cls.parse(text, where=path.name if path else str(source), folder=path and path.parent, roots=roots)
+        where = path.name if path else str(source)
+        return cls.parse(text, where=where, folder=path and path.parent, roots=roots, models=models)
 
     @classmethod
     def parse(
@@ -121,6 +126,7 @@ class Study:
         where: str = "study",
         folder: Path | None = None,
         roots: Mapping[str, str] | None = None,
+        models: Sequence[str] | None = None,
     ) -> Study:
         """Check the text of a study file; relative roots are looked up from ``folder`` (default: here)."""
         try:
@@ -128,6 +134,11 @@ class Study:
         except tomllib.TOMLDecodeError as error:
             raise BadInput(f"{where}: not valid TOML: {error}") from error
         spec = _validated(table, where)
+        if models:
+            spec = spec.model_copy(
+                update={"grid": spec.grid.model_copy(update={"model": tuple(dict.fromkeys(models))})}
+            )
+            text = f"# asked only of: {', '.join(spec.grid.model)}\n{text}"
         for name in spec.models:
             _entry(name, spec, where)  # a slip in a table that this grid leaves out is a slip all the same
         entries = {name: _entry(name, spec, where) for name in spec.grid.model}

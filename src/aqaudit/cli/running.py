@@ -16,6 +16,7 @@ from aqaudit.records import BadInput
 if TYPE_CHECKING:
     from aqaudit.run.engine import Outcome
     from aqaudit.run.preparation import Prepared
+    from aqaudit.study import Study
 
 
 @app.command()
@@ -36,6 +37,9 @@ def run(
     study: Annotated[str, typer.Argument(help="Study file (.toml), or the name of a bundled study.")],
     out: Annotated[Path | None, typer.Option(help="Output folder [default: out/<study name>].")] = None,
     root: Annotated[list[str] | None, typer.Option(help="NAME=PATH: where a data set is; NAME is its reader.")] = None,
+    model: Annotated[
+        list[str] | None, typer.Option(help="Ask this model, of the study or built in, in place of the study's.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Take only the first N requests of each model.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be asked, sent and paid; ask nothing.")
@@ -62,7 +66,7 @@ def run(
 
     if engine != "local":
         raise BadInput(f"--engine {engine}: this version runs on one machine; allowed: local")
-    loaded = Study.read(study, roots=pairs(root or []))
+    loaded = Study.read(study, roots=pairs(root or []), models=model)
     out = out or Path("out") / loaded.name
     if reparse:
         _reparse(out, loaded.name)
@@ -82,6 +86,7 @@ def run(
         return
     from aqaudit.run.engine import run as run_engine
 
+    _say_left_out(loaded)
     loaded.import_providers()
     prepared = prepare(loaded, options)
     outcome = run_engine(prepared, quiet=quiet)
@@ -91,6 +96,12 @@ def run(
             say(f"note: {planned.dataset.name}: {held:,} records with problems; aqaudit data check lists them")
     _print_outcome(outcome, out, _resume(sys.argv[1:]))
     raise typer.Exit(0 if outcome.complete else 1)
+
+
+def _say_left_out(study: Study) -> None:
+    if study.used:
+        for name in study.without_root:
+            say(f"left out: {name} has no root; give --root {name}=PATH")
 
 
 def pairs(given: list[str]) -> dict[str, str]:
@@ -143,7 +154,9 @@ def _reparse(out: Path, study: str) -> None:
 
 def _print_estimate(prepared: Prepared) -> None:
     from aqaudit.run.estimate import estimate
+    from aqaudit.run.fitting import fits, lines
 
+    _say_left_out(prepared.study)
     for plan in estimate(prepared):
         usd = "unknown" if plan.usd is None else f"about {plan.usd:.2f} USD"
         where = "leaves this machine" if plan.leaves_machine else "stays on this machine"
@@ -155,6 +168,8 @@ def _print_estimate(prepared: Prepared) -> None:
         say(f"  performances  {plan.performances}, about {plan.frames_per_clip:.1f} frames each")
         say(f"  tokens        about {plan.input_tokens:,} in, {plan.output_tokens:,} out")
         say(f"  money         {usd}")
+    for line in lines(fits(prepared)):
+        say(line)
     for planned in prepared.plan.datasets:
         for problem in planned.dataset.problems[:3]:
             say(f"note: {planned.dataset.name}: {problem}")

@@ -11,7 +11,7 @@ import random
 from bisect import bisect
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from aqaudit.records import BadInput
 
@@ -34,7 +34,10 @@ class Shot(NamedTuple):
     option_order: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Member:
     question: Question
     label: str
@@ -85,55 +88,77 @@ class Pool:
         people, videos = _people(question), _videos(question)
         levels = [self._near[key] for key in _keys(question) if key in self._near]
         labels = sorted({label for level in levels[: 1 if question.kind == "choose" else None] for label in level})
-        rng = random.Random(f"{self._seed}/shots/{question.question_id}")
-        rng.shuffle(labels)
+        drawn = _Draws(f"{self._seed}/shots/{question.question_id}")
+        labels = drawn.turned(labels)
         chosen: list[_Member] = []
         while len(chosen) < k:
             due = labels[len(chosen) % len(labels) :] + labels[: len(chosen) % len(labels)] if labels else []
-            found = next(filter(None, (self._one(levels, label, people, videos, chosen, rng) for label in due)), None)
+            found = None
+            for label in due:
+                found = _one([level[label] for level in levels if label in level], people, videos, chosen, drawn)
+                if found is not None:
+                    break
             if found is None:
                 raise BadInput(
                     f"few_shot: question '{question.question_id}' finds only {len(chosen)} of {k} examples by other "
                     f"performers and from other videos in the training split; ask for fewer shots or add clips to it"
                 )
             chosen.append(found)
-        turned = rng.random() < 0.5
+        turned = drawn.number(2) > 0
         # Two alternatives are turned after each round of the classes, so that the right letters are balanced as well.
-        shots = [_shot(one, rng, turned=turned ^ (i // len(labels) % 2 > 0)) for i, one in enumerate(chosen)]
-        random.Random(f"{self._seed}/shot order/{question.question_id}/{repeat}").shuffle(shots)
-        return shots
-
-    def _one(
-        self,
-        levels: Sequence[dict[str, list[_Member]]],
-        label: str,
-        people: frozenset[str],
-        videos: frozenset[str],
-        chosen: Sequence[_Member],
-        rng: random.Random,
-    ) -> _Member | None:
-        taken = {id(one.question) for one in chosen}
-        for level in levels:
-            free = [
-                m
-                for m in level.get(label, ())
-                if not (m.people & people or m.videos & videos) and id(m.question) not in taken
-            ]
-            # Another clip for each example where there are enough of them.
-            seen = {person for one in chosen for person in one.people}
-            fresh = [m for m in free if not m.people & seen]
-            if free:
-                return rng.choice(fresh or free)
-        return None
+        shots = [_shot(one, drawn, turned=turned ^ (i // len(labels) % 2 > 0)) for i, one in enumerate(chosen)]
+        return _Draws(f"{self._seed}/shot order/{question.question_id}/{repeat}").shuffled(shots)
 
 
-def _shot(member: _Member, rng: random.Random, *, turned: bool) -> Shot:
+class _Draws:
+    """Draws from the hash of a text: for the few that are needed, a tenth of the time a generator takes to begin."""
+
+    def __init__(self, text: str) -> None:
+        self._left = int.from_bytes(hashlib.blake2b(text.encode()).digest())  # 512 bits
+
+    def number(self, below: int) -> int:
+        self._left, drawn = divmod(self._left, below)
+        return drawn
+
+    def turned(self, values: list[T]) -> list[T]:
+        at = self.number(len(values)) if values else 0
+        return values[at:] + values[:at]
+
+    def shuffled(self, values: Sequence[T]) -> list[T]:
+        left = list(values)
+        return [left.pop(self.number(len(left))) for _ in values]
+
+
+def _one(
+    groups: Sequence[Sequence[_Member]],
+    people: frozenset[str],
+    videos: frozenset[str],
+    chosen: Sequence[_Member],
+    drawn: _Draws,
+) -> _Member | None:
+    """Return a member of the first group that has one to give, by a performer not chosen yet where there is one."""
+    seen = {person for one in chosen for person in one.people}
+    for group in groups:
+        start, spare = drawn.number(len(group)), None
+        for at in range(len(group)):
+            member = group[(start + at) % len(group)]
+            if member.people & people or member.videos & videos or any(one is member for one in chosen):
+                continue
+            if not member.people & seen:
+                return member
+            spare = spare or member
+        if spare is not None:
+            return spare
+    return None
+
+
+def _shot(member: _Member, drawn: _Draws, *, turned: bool) -> Shot:
     example = member.question
     if example.kind == "prefer":
         # The class of a pair is the place of the better one, so that the right letters are balanced.
         return Shot(example, "ab" if (example.gold_prefer == "this") == (member.label == "first") else "ba")
     if example.options:
-        return Shot(example, "ab", tuple(rng.sample(range(len(example.options)), len(example.options))))
+        return Shot(example, "ab", tuple(drawn.shuffled(range(len(example.options)))))
     return Shot(example, "ab", (1, 0) if turned else (0, 1))
 
 

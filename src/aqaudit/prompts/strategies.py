@@ -156,20 +156,30 @@ def _chain(strategy: str, put: _Put) -> Chain:
 
 
 def _with_examples(strategy: str, put: _Put, examples: Sequence[tuple[_Put, str]]) -> Chain:
-    texts, fields = load(strategy), _fields(put)
-    [step] = calls(texts.section(*_sections(put.kind, put.framing)))
-    before, _, after = step.text.partition(_SHOTS)
-    example = texts.text("example pair" if put.kind == "prefer" else "example single")
-    made, places = list(parts(before, fields)), 0
+    name, before, after = _around_examples(strategy, put)
+    made, places = list(before), 0
     for number, (shown, right) in enumerate(examples, 1):
-        for part in parts(example, {**_fields(shown), "number": str(number), "right_answer": right}):
+        for part in _example(strategy, shown, number, right):
             if isinstance(part, Slot):
                 places += 1
                 made.append(Slot(name="shot", step=places))
             else:
                 made.append(part)
-    made += parts(after, fields)
-    return Chain(prompt_id=_id(strategy, put), steps=(Step(name=step.name, parts=tuple(made)),))
+    return Chain(prompt_id=_id(strategy, put), steps=(Step(name=name, parts=(*made, *after)),))
+
+
+@lru_cache(maxsize=4096)
+def _around_examples(strategy: str, put: _Put) -> tuple[str, tuple[str | Slot, ...], tuple[str | Slot, ...]]:
+    fields = _fields(put)
+    [step] = calls(load(strategy).section(*_sections(put.kind, put.framing)))
+    before, _, after = step.text.partition(_SHOTS)
+    return step.name, parts(before, fields), parts(after, fields)
+
+
+@lru_cache(maxsize=4096)
+def _example(strategy: str, put: _Put, number: int, right: str) -> tuple[str | Slot, ...]:
+    text = load(strategy).text("example pair" if put.kind == "prefer" else "example single")
+    return parts(text, {**_fields(put), "number": str(number), "right_answer": right})
 
 
 def _id(strategy: str, put: _Put) -> str:

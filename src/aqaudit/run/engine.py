@@ -87,8 +87,8 @@ def run(prepared: Prepared, *, quiet: bool = False) -> Outcome:
                 await _close(models)
 
         outcome = None
-        # The plan and the libraries live as long as the run: the collector need not walk through them at every request.
-        gc.collect()
+        # The plan and the libraries live as long as the run: the collector need not walk through them at every request,
+        # nor now, when somebody waits for the first one.
         gc.freeze()
         try:
             outcome = anyio.run(main)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from aqaudit.keys import prompt_text
-from aqaudit.records import BadInput
+from aqaudit.records import BadInput, in_order
 from aqaudit.request_writer import shown_in_order
+from aqaudit.run.windows import CHARACTERS, media_tokens
 
 if TYPE_CHECKING:
     from aqaudit.media.source import SourceInfo
@@ -22,12 +21,6 @@ if TYPE_CHECKING:
 _SAMPLE = 2000
 #: Assumed length of an answer in tokens, without and with thinking. Ours, not measured on a particular model.
 _OUTPUT, _OUTPUT_THINKING = 150, 2000
-#: Characters a token, for English text.
-_CHARACTERS = 4.0
-#: Tokens of a frame for Gemini's video input at default and high resolution (vendor's documents).
-_GEMINI = {None: 70, "low": 70, "medium": 70, "high": 280}
-#: Pixels a side that one token covers in Qwen3-VL's pictures; used for every OpenAI-compatible server.
-_PATCH = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,23 +47,21 @@ def estimate(prepared: Prepared) -> list[ModelEstimate]:
 def _estimate(prepared: Prepared, name: str) -> ModelEstimate:
     entry = prepared.study.models[name]
     seen: set[str] = set()
-    kinds: Counter[str] = Counter()
     total = sampled = tokens = frames = clips = 0
-    for request in prepared.plan.requests(name):
+    for planned in prepared.plan.planned(name):
         if prepared.options.limit is not None and total >= prepared.options.limit:
             break
         total += 1
-        kinds[request.question.kind] += 1
-        seen.update(p.id for p in shown_in_order(request))
+        seen.update(p.id for p in (*in_order(planned.question, "ab"), *planned.shots))
         if sampled < _SAMPLE:
             sampled += 1
+            request = planned.request()
             for performance in shown_in_order(request):
-                shown = frames_sent(performance, request.spec, prepared)
-                frames += shown
+                frames += frames_sent(performance, request.spec, prepared)
                 clips += 1
             tokens += request_tokens(request, entry, prepared)
     per_request = tokens / sampled if sampled else 0.0
-    input_tokens, output_tokens = round(per_request * total), _output_tokens(entry) * total
+    input_tokens, output_tokens = round(per_request * total), answer_tokens(entry) * total
     endpoint, remote = entry.destination()
     return ModelEstimate(
         model=name,
@@ -88,26 +79,19 @@ def _estimate(prepared: Prepared, name: str) -> ModelEstimate:
 
 def request_tokens(request: Request, entry: ModelEntry, prepared: Prepared) -> int:
     """Estimate the input tokens of a request: its text, and its frames by the rule of the model's family."""
-    text = len(prompt_text(request.chain)) / _CHARACTERS
+    text = len(prompt_text(request.chain)) / CHARACTERS
     media = 0.0
     for performance in shown_in_order(request):
         info = prepared.sources.describe(performance)
-        each = _frame_tokens(info.width, info.height, request.spec.max_side, entry)
-        media += each * frames_sent(performance, request.spec, prepared)
+        frames = frames_sent(performance, request.spec, prepared)
+        media += media_tokens(entry, (info.width, info.height), request.spec.max_side, frames, request.spec.form)
     return math.ceil(text + media)
 
 
-def _output_tokens(entry: ModelEntry) -> int:
+def answer_tokens(entry: ModelEntry) -> int:
+    """Return the assumed length of an answer, its reasoning included."""
     assumed = _OUTPUT if entry.thinking in {None, "off"} else _OUTPUT_THINKING
     return min(assumed, entry.max_output_tokens or assumed)
-
-
-@lru_cache(maxsize=1024)
-def _frame_tokens(width: int, height: int, max_side: int, entry: ModelEntry) -> float:
-    if entry.provider == "google":
-        return _GEMINI[entry.resolution]
-    scale = min(1.0, max_side / max(width, height, 1))
-    return max(1.0, width * scale / _PATCH) * max(1.0, height * scale / _PATCH)
 
 
 def frames_sent(performance: Performance, spec: MediaSpec, prepared: Prepared) -> int:
@@ -154,5 +138,5 @@ def first_prices(prepared: Prepared) -> dict[str, float]:
         request = next(prepared.plan.requests(name), None)
         if request is not None:
             tokens = request_tokens(request, entry, prepared)
-            prices[name] = entry.price(tokens, _output_tokens(entry)) or 0.0
+            prices[name] = entry.price(tokens, answer_tokens(entry)) or 0.0
     return prices
