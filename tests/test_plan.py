@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aqaudit import BadInput, Study
@@ -153,6 +153,7 @@ def test_the_order_does_not_depend_on_the_order_of_the_file_and_a_prefix_is_mixe
     assert len({p.performer for p in shuffled(people, 1)[:15]}) == 5
 
 
+@settings(deadline=None)
 @given(
     st.integers(0, 40),
     st.integers(1, 8),

@@ -174,3 +174,14 @@ def test_data_sets_without_a_root_are_left_out_and_none_with_one_is_refused(tmp_
     assert aqaudit.run(two, out=tmp_path / "out").complete
     with pytest.raises(BadInput, match=r"no data set has a root; give --root folder=PATH or --root mtl_aqa=PATH"):
         aqaudit.run(Study.parse(text), out=tmp_path / "out2")
+
+
+def test_model_takes_the_place_of_the_models_of_a_study(tmp_path: Path) -> None:
+    root = folder(tmp_path / "data")
+    path = made.study(root, model=made.served("http://127.0.0.1:9/v1"))
+    loaded = Study.read(path, models=["simulated"])
+    assert list(loaded.models) == ["simulated"]
+    assert loaded.text.startswith("# asked only of: simulated\n")
+    assert aqaudit.run(loaded, out=tmp_path / "out").complete
+    with pytest.raises(BadInput, match="'simulatd' is neither"):
+        Study.read(path, models=["simulatd"])

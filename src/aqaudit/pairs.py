@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 #: Where the fixed bands of the gap begin, as shares of the scale; the last one has no end.
 EDGES = (0.0, 0.05, 0.1, 0.2, 0.4)
-#: Quantile bands: as many as there are fixed ones, cut from the gaps of so many pairs drawn at random.
+#: Quantile bands: as many as there are fixed ones, cut from the gaps of all pairs, or of so many drawn at random.
 _DRAWN = 4000
 #: Partners looked at in one band before the next band is tried.
 _TRIES = 48
@@ -96,7 +96,7 @@ def _by_gap(
     ranked = sorted(group, key=lambda p: (p.scores[scale.id], p.id))
     scores = [p.scores[scale.id] for p in ranked]
     least = pairing.min_gap * (scale.max - scale.min)
-    bands = _bands(ranked, scores, scale, pairing, rng)
+    bands = _bands(scores, scale, pairing, rng)
     filled, uses = [0] * len(bands), Counter[str]()
     paired: set[tuple[str, str]] = set()
 
@@ -126,15 +126,14 @@ def _by_gap(
                     break
 
 
-def _bands(
-    ranked: Sequence[Performance], scores: Sequence[float], scale: Scale, pairing: Pairing, rng: random.Random
-) -> list[tuple[float, float]]:
+def _bands(scores: Sequence[float], scale: Scale, pairing: Pairing, rng: random.Random) -> list[tuple[float, float]]:
     """Return the bands of the gap as (from, to) in points of the scale."""
     width = scale.max - scale.min
-    if pairing.gaps == "edges" or len(ranked) < 2:
+    if pairing.gaps == "edges" or len(scores) < 2:
         return [(low * width, high * width) for low, high in pairwise((*EDGES, float("inf")))]
-    drawn = (rng.sample(range(len(ranked)), 2) for _ in range(_DRAWN))
-    gaps = sorted(abs(scores[a] - scores[b]) for a, b in drawn)
+    few = len(scores) * (len(scores) - 1) // 2 <= _DRAWN
+    drawn = combinations(scores, 2) if few else (rng.sample(scores, 2) for _ in range(_DRAWN))
+    gaps = sorted(abs(a - b) for a, b in drawn)
     gaps = [gap for gap in gaps if gap > 0 and gap >= pairing.min_gap * width] or [0.0]
     cuts = [gaps[len(gaps) * part // len(EDGES)] for part in range(1, len(EDGES))]
     return list(pairwise((0.0, *cuts, float("inf"))))

@@ -111,7 +111,7 @@ def _shares(
 def lines(rows: Sequence[Fit]) -> list[str]:
     """Return the table in lines of at most 80 columns."""
     shots = sorted({k for row in rows for k in row.share} or SHOTS)
-    head = "  tokens of a clip  clips that fit with examples:"
+    head = "  tokens of a clip   share that fits, examples:"
     made = [f"{'what fits the window':{_LABEL + 2}}" + head]
     made.append(f"{'':{_LABEL + 2}}{'median':>9}{'longest':>9}" + "".join(f"{k:>6}" for k in shots))
     model = None
