@@ -1,16 +1,18 @@
 """Draw a small data set of squats: twelve stick figures, each once from the front and once from the side.
 
-    python examples/drawn_clips.py OUT [--seed N]
+    python examples/drawn_clips.py OUT [--seed N] [--table]
 
 The figures differ in proportions, colours and tempo. Every label follows from the angles that the figure is drawn with,
 so the truth is exact: whether the hips reach knee height (verify), whether the knees move inward or the trunk leans too
 far (detect, with the angle in degrees), where the hips end up (choose) and a score (score, prefer). The same seed draws
-the same clips. The study written beside them uses the simulated judge.
+the same clips. The study written beside them uses the simulated judge. With --table there is no data set but what
+somebody with a camera and a spreadsheet would have: clips, and labels.csv.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import math
 import random
@@ -238,9 +240,9 @@ def line_for(name: str, performer: int, squat: Squat) -> dict[str, object]:
     }
 
 
-def draw_dataset(out: Path, seed: int = 7) -> None:
-    """Write the data set and its study into ``out``."""
-    (out / "clips").mkdir(parents=True, exist_ok=True)
+def draw_clips(folder: Path, seed: int) -> list[dict[str, object]]:
+    """Write the clips into ``folder`` and return a line for each."""
+    folder.mkdir(parents=True, exist_ok=True)
     draw = random.Random(seed)
     figures = {performer: figure_from(draw) for performer in range(1, PERFORMERS + 1)}
     squats = list(squats_from(draw))
@@ -248,8 +250,33 @@ def draw_dataset(out: Path, seed: int = 7) -> None:
     lines = []
     for number, (performer, squat) in enumerate(squats, 1):
         name = f"c{number:02d}"
-        write_clip(out / "clips" / f"{name}.mp4", figures[performer], squat)
+        write_clip(folder / f"{name}.mp4", figures[performer], squat)
         lines.append(line_for(name, performer, squat))
+    return lines
+
+
+def draw_table(out: Path, seed: int = 7) -> None:
+    """Write clips in a folder named after the action, and labels.csv."""
+    lines = draw_clips(out / "squat", seed)
+    with (out / "labels.csv").open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(("file", "performer", "deep_enough", "error:knees_inward", "points"))
+        for line in lines:
+            knees = line["errors"].get("knees_inward")  # type: ignore[attr-defined]
+            table.writerow(
+                (
+                    f"squat/{line['id']}.mp4",
+                    line["performer"],
+                    "yes" if line["criteria"]["deep_enough"] else "no",  # type: ignore[index]
+                    "" if knees is None else "yes" if knees else "no",
+                    line["scores"]["execution"],  # type: ignore[index]
+                )
+            )
+
+
+def draw_dataset(out: Path, seed: int = 7) -> None:
+    """Write the data set and its study into ``out``."""
+    lines = draw_clips(out / "clips", seed)
     (out / "dataset.toml").write_text(DATASET, encoding="utf-8")
     (out / "clips.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     (out / "study.toml").write_text(study_toml("drawn_squats", lines, pairs=True), encoding="utf-8")
@@ -259,7 +286,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Draw a small data set of squats.")
     parser.add_argument("out", type=Path, help="folder to write to; files of an earlier run are replaced")
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--table", action="store_true", help="clips and labels.csv only, as for aqaudit init")
     arguments = parser.parse_args()
+    if arguments.table:
+        draw_table(arguments.out, arguments.seed)
+        print(f"{arguments.out}: {2 * PERFORMERS} clips and labels.csv")
+        return
     draw_dataset(arguments.out, arguments.seed)
     print(f"{arguments.out}: {2 * PERFORMERS} clips; next: aqaudit run {arguments.out / 'study.toml'}")
 
