@@ -15,7 +15,7 @@ from typing import NoReturn
 import typer
 
 # The order of these imports is the order of the commands in --help.
-from aqaudit.cli import exporting, judging, knowing, running, showing  # noqa: F401 - importing adds the commands
+from aqaudit.cli import comparing, exporting, judging, knowing, running, showing  # noqa: F401 - importing adds the commands
 from aqaudit.cli.app import app, one_line
 from aqaudit.records import BadInput
 
