@@ -57,6 +57,9 @@ def run(
     allow_upload: Annotated[
         list[str] | None, typer.Option(help="Let the media of this data set leave the machine.")
     ] = None,
+    trace_judge: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Then let this model tag the steps of all reasoning.")
+    ] = None,
     engine: Annotated[str, typer.Option(help="Where work is done; this version has: local.")] = "local",
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress line.")] = False,
 ) -> None:
@@ -80,6 +83,7 @@ def run(
         max_wait_s=max_wait,
         retry_failed=not no_retry_failed,
         allow_upload=frozenset(allow_upload or []),
+        trace_judge=trace_judge,
     )
     if dry_run:
         _print_estimate(prepare(loaded, options))
@@ -175,6 +179,13 @@ def _print_estimate(prepared: Prepared) -> None:
             say(f"note: {planned.dataset.name}: {problem}")
         if len(planned.dataset.problems) > 3:
             say(f"note: {planned.dataset.name}: {len(planned.dataset.problems) - 3} more; see aqaudit data check")
+    if prepared.options.trace_judge is not None:
+        from aqaudit.run.trace_judge import entry_of
+
+        name = prepared.options.trace_judge
+        endpoint, remote = entry_of(prepared.study, name).destination()
+        where = "leaves this machine" if remote else "stays on this machine"
+        say(f"trace judge {name} -> {endpoint} ({where}): the reasoning text of every answer that has one, no media")
     say("tokens and money are estimates; nothing was asked")
 
 
@@ -188,6 +199,10 @@ def _print_outcome(outcome: Outcome, out: Path, resume: str) -> None:
         say(f"  {tally.relabelled} stored answers took over changed labels")
     for cause, n in tally.failed.most_common():
         say(f"  failed: {cause}: {n}")
+    if outcome.judged is not None:
+        say(f"  {outcome.judged.line()}")
+        for cause, n in outcome.judged.failed.most_common():
+            say(f"  failed to tag: {cause}: {n}")
     for model, reason in outcome.given_up.items():
         say(f"  model {model} was given up after {reason}")
     if outcome.stopped:

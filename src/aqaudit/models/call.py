@@ -54,7 +54,8 @@ class Call:
 
     ``option_words`` are the literal answers whose log-probabilities are wanted. ``request`` is there for judges that
     are not models of the world (``simulated`` and observers); a real provider must not look at it. ``seed`` is sent
-    where the provider takes one. ``final`` is False for the early steps of a chain.
+    where the provider takes one. ``final`` is False for the early steps of a chain. ``json_schema`` asks for a reply of
+    that form, where the provider has structured output.
     """
 
     parts: tuple[str | MediaPart, ...]
@@ -62,6 +63,7 @@ class Call:
     option_words: tuple[str, ...] = ()
     seed: int | None = None
     final: bool = True
+    json_schema: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

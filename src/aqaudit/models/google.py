@@ -11,7 +11,9 @@ from google.genai.types import MediaResolution, ThinkingConfigDict, ThinkingLeve
 from pydantic_ai.direct import model_request
 from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.messages import BinaryContent, ModelRequest, TextPart, ThinkingPart, UploadedFile, UserPromptPart
+from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.models.google import GoogleModel, GoogleModelSettings
+from pydantic_ai.output import OutputObjectDefinition
 from pydantic_ai.profiles.google import google_model_profile
 from pydantic_ai.providers.google import GoogleProvider
 
@@ -134,7 +136,13 @@ class GeminiModel:
                     stand_in = base64.b64decode(next(waiting))
                     content.append(BinaryContent(stand_in, media_type=part.mime, vendor_metadata=_sampling(part)))
             messages = [ModelRequest(parts=[UserPromptPart(content=content)])]
-            response = await model_request(self._model, messages, model_settings=settings, instrument=False)
+            response = await model_request(
+                self._model,
+                messages,
+                model_settings=settings,
+                model_request_parameters=_form(call),
+                instrument=False,
+            )
         return self._reply(response)
 
     def _reply(self, response: ModelResponse) -> Reply:
@@ -163,6 +171,14 @@ class GeminiModel:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()
+
+
+def _form(call: Call) -> ModelRequestParameters | None:
+    """Return the form of the reply that a call asks for, None where any text will do."""
+    if call.json_schema is None:
+        return None
+    schema = OutputObjectDefinition(json_schema=dict(call.json_schema), name="reply")
+    return ModelRequestParameters(output_mode="native", output_object=schema)
 
 
 async def _all(function: Any, parts: list[MediaPart]) -> None:

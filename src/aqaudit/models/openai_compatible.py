@@ -175,6 +175,9 @@ class ChatServerModel:
         body: dict[str, Any] = {**self._settings, "messages": messages}
         if call.seed is not None:
             body["seed"] = call.seed
+        if call.json_schema is not None:
+            form = {"name": "reply", "strict": True, "schema": call.json_schema}
+            body["response_format"] = {"type": "json_schema", "json_schema": form}
         if self.entry.logprobs and call.final and call.option_words:
             body |= {"logprobs": True, "top_logprobs": _TOP_LOGPROBS}
         return body

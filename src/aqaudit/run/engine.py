@@ -25,11 +25,12 @@ from aqaudit.request_writer import shown_in_order
 from aqaudit.run import folder
 from aqaudit.run.asking import answer_row, ask_chain, item_columns, item_digest
 from aqaudit.run.attempts import Attempts, Line
-from aqaudit.run.estimate import check_prices, first_prices
+from aqaudit.run.estimate import check_price, check_prices, first_prices
 from aqaudit.run.journal import Change, DiskFullError, Failure
 from aqaudit.run.limits import Brakes, Budget, DiskWatch, StopAsking
 from aqaudit.run.progress import ProgressLine, Tally
 from aqaudit.run.showing import Projector
+from aqaudit.run.trace_judge import JudgeTally, Judging, open_judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from aqaudit.records import Request
     from aqaudit.run.journal import EarlierCall, Journal
     from aqaudit.run.preparation import Prepared
+    from aqaudit.run.trace_judge import TraceJudge
 
 #: Requests whose keys are looked up in the journal at once.
 _CHUNK = 500
@@ -53,11 +55,13 @@ class Outcome:
     tally: Tally
     stopped: str | None
     given_up: Mapping[str, str]
+    judged: JudgeTally | None = None
 
     @property
     def complete(self) -> bool:
         """Whether every request of the plan has an answer."""
-        return not (self.stopped or self.given_up or self.tally.failed or self.tally.left)
+        unjudged = self.judged is not None and self.judged.failed
+        return not (self.stopped or self.given_up or self.tally.failed or self.tally.left or unjudged)
 
 
 def run(prepared: Prepared, *, quiet: bool = False) -> Outcome:
@@ -75,6 +79,9 @@ def run(prepared: Prepared, *, quiet: bool = False) -> Outcome:
         check_prices(prepared)
         budget.guess_usd = first_prices(prepared)
     models = {name: open_model(name, entry) for name, entry in study.models.items()}
+    judge = None if options.trace_judge is None else open_judge(study, options.trace_judge)
+    if judge is not None and options.max_usd is not None:
+        check_price(judge.name, judge.entry)
     with folder.opened(options.out, study.name) as journal:
         folder.keep_study(options.out, study.text)
         folder.keep_datasets(options.out, (planned.dataset for planned in prepared.plan.datasets))
@@ -82,9 +89,10 @@ def run(prepared: Prepared, *, quiet: bool = False) -> Outcome:
         async def main() -> Outcome:
             engine = _Engine(prepared, journal, budget, ProgressLine(quiet=quiet))
             try:
-                return await engine.run(models)
+                outcome = await engine.run(models)
+                return outcome if judge is None or outcome.stopped else await engine.judge(judge, outcome)
             finally:
-                await _close(models)
+                await _close(models if judge is None else {**models, "": judge.model})
 
         outcome = None
         # The plan and the libraries live as long as the run: the collector need not walk through them at every request,
@@ -179,6 +187,23 @@ class _Engine:
     def _stopped(self) -> str | None:
         lost = f"; {self._lost} replies could not be kept and will be asked for again" if self._lost else ""
         return self._brakes.reason and self._brakes.reason + lost
+
+    async def judge(self, judge: TraceJudge, outcome: Outcome) -> Outcome:
+        """Have a judge model tag the reasoning of every answer that it has not tagged yet."""
+        line = Line(name=judge.name, model=judge.model, entry=judge.entry, brakes=self._brakes, tally=self._tally,
+                    rng=random.Random(self._prepared.study.seed), max_wait_s=self._options.max_wait_s)  # fmt: skip
+        tally = JudgeTally(judge=judge.name)
+        judging = Judging(judge=judge, line=line, journal=self._journal, in_journal=self._in_journal, keep=self._keep,
+                          tally=tally)  # fmt: skip
+        await judging.begin()
+        async with anyio.create_task_group() as background:
+            async with anyio.create_task_group() as work:
+                background.start_soon(self._watch_signals, work.cancel_scope)
+                for _ in range(judge.entry.concurrency):
+                    work.start_soon(judging.work)
+            background.cancel_scope.cancel()
+        given_up = {judge.name: line.breaker.opened} if line.breaker.opened else {}
+        return replace(outcome, judged=tally, stopped=self._stopped(), given_up={**outcome.given_up, **given_up})
 
     async def _note(self, state: str) -> None:
         facts = {"planned": str(self._tally.planned), "state": state}

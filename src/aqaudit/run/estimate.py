@@ -124,11 +124,16 @@ def check_prices(prepared: Prepared) -> None:
         Naming the model and the key that gives a price.
     """
     for name, entry in prepared.study.models.items():
-        if entry.price(1000, 1000) is None:
-            raise BadInput(
-                f"--max-usd: no price is known for model '{name}' ({entry.model}); "
-                f"give usd_per_mtok = [input, output] in [models.{name}]"
-            )
+        check_price(name, entry)
+
+
+def check_price(name: str, entry: ModelEntry) -> None:
+    """Refuse a money limit over one model whose price is not known."""
+    if entry.price(1000, 1000) is None:
+        raise BadInput(
+            f"--max-usd: no price is known for model '{name}' ({entry.model}); "
+            f"give usd_per_mtok = [input, output] in [models.{name}]"
+        )
 
 
 def first_prices(prepared: Prepared) -> dict[str, float]:

@@ -15,6 +15,7 @@ import polars as pl
 
 from aqaudit.records import BadInput
 from aqaudit.run.journal import Journal
+from aqaudit.run.tracing import write_trace_steps
 from aqaudit.table import copy_to_parquet, write_parquet
 
 if TYPE_CHECKING:
@@ -170,9 +171,10 @@ def _write_datasets(target: Path, sources: Iterable[Path], facts: dict[str, dict
 
 
 def export(path: Path, journal: Journal) -> None:
-    """Write ``answers.parquet`` and ``failures.parquet`` from the journal, each whole or not at all."""
+    """Write ``answers.parquet``, ``failures.parquet`` and tagged traces from the journal, each whole or not at all."""
     copy_to_parquet(path / JOURNAL, path / "answers.parquet")
     write_parquet(journal.failures(), path / "failures.parquet")
+    write_trace_steps(path, journal)
 
 
 def try_export(path: Path, journal: Journal) -> str | None:

@@ -85,12 +85,32 @@ class Change:
     item: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowUp:
+    """A reply to something asked about an answer: ``purpose`` says what, ``part`` which version or part of it."""
+
+    key: str
+    answer_key: str
+    purpose: str
+    model: str
+    part: str
+    said: str
+    finish_reason: str | None
+    model_version: str | None
+    input_tokens: int | None
+    output_tokens: int | None
+    seconds: float
+    usd: float | None
+    asked_at: datetime
+
+
 class DiskFullError(OSError):
     """The journal could not be written; nothing more may be asked."""
 
 
 _FAILURE_COLUMNS = tuple(f.name for f in fields(Failure))
 _CALL_COLUMNS = tuple(f.name for f in fields(EarlierCall))
+_FOLLOWUP_COLUMNS = tuple(f.name for f in fields(FollowUp))
 _ANSWER_COLUMNS = ", ".join(f"{name} {_SQL_TYPES.get(type(dtype), 'TEXT')}" for name, dtype in SCHEMA.items())
 _TABLES = tuple(
     f"CREATE TABLE IF NOT EXISTS {table}"
@@ -98,6 +118,7 @@ _TABLES = tuple(
         f"answers ({_ANSWER_COLUMNS}, PRIMARY KEY (answer_key))",
         f"failures ({', '.join(_FAILURE_COLUMNS)}, PRIMARY KEY (answer_key))",
         f"calls (answer_key, {', '.join(_CALL_COLUMNS)}, PRIMARY KEY (answer_key, step))",
+        f"followups ({', '.join(_FOLLOWUP_COLUMNS)}, PRIMARY KEY (key))",
         "keys (answer_key PRIMARY KEY, sources, shown, prompt, model, draw, item) WITHOUT ROWID",
         "texts (sha256 PRIMARY KEY, text) WITHOUT ROWID",
         "shown (key PRIMARY KEY, files) WITHOUT ROWID",
@@ -199,7 +220,34 @@ class Journal:
         lost = self._db.execute(
             "SELECT total(usd) FROM calls WHERE answer_key NOT IN (SELECT answer_key FROM answers)"
         ).fetchone()
-        return usd + lost[0], tokens_in, tokens_out, unknown
+        after = self._db.execute("SELECT total(usd) FROM followups").fetchone() if self._has("followups") else (0.0,)
+        return usd + lost[0] + after[0], tokens_in, tokens_out, unknown
+
+    def _has(self, table: str, schema: str = "main") -> bool:
+        # Journals of earlier versions lack the tables that were added since.
+        return self._db.execute(f"SELECT 1 FROM {schema}.sqlite_master WHERE name = ?", (table,)).fetchone() is not None
+
+    def unperturbed(self) -> list[str]:
+        """Return the keys of all answers to unperturbed clips, in the order they came."""
+        return [row[0] for row in self._db.execute("SELECT answer_key FROM answers WHERE perturbation = 'none'")]
+
+    def reasonings(self, keys: Sequence[str]) -> dict[str, tuple[str | None, str | None]]:
+        """Return ``reasoning`` and ``said`` of those of ``keys`` that are answered."""
+        marks = ",".join("?" * len(keys))
+        rows = self._db.execute(f"SELECT answer_key, reasoning, said FROM answers WHERE answer_key IN ({marks})", keys)
+        return {key: (reasoning, said) for key, reasoning, said in rows}
+
+    def followup_keys(self, purpose: str) -> set[str]:
+        """Return the keys of what was asked about answers for a purpose and brought a reply."""
+        return {row[0] for row in self._db.execute("SELECT key FROM followups WHERE purpose = ?", (purpose,))}
+
+    def followups(self, purpose: str) -> list[FollowUp]:
+        """Return the replies to what was asked about answers for a purpose, by answer and key."""
+        query = f"SELECT {', '.join(_FOLLOWUP_COLUMNS)} FROM followups WHERE purpose = ? ORDER BY answer_key, key"
+        return [
+            FollowUp(**{**dict(zip(_FOLLOWUP_COLUMNS, row, strict=True)), "asked_at": datetime.fromisoformat(row[-1])})
+            for row in self._db.execute(query, (purpose,))
+        ]
 
     def counts(self) -> tuple[int, dict[str, dict[str, int]]]:
         """Return how many answers there are, and how many failures by model and cause."""
@@ -272,6 +320,12 @@ class Journal:
                 (key, *(_cell(name, getattr(call, name)) for name in _CALL_COLUMNS)),
             )
 
+    def add_followup(self, reply: FollowUp) -> None:
+        """Keep the reply to something asked about an answer."""
+        row = tuple(_cell(name, value) for name, value in asdict(reply).items())
+        with self._transaction():
+            self._db.execute(f"INSERT OR IGNORE INTO followups VALUES ({', '.join('?' * len(row))})", row)
+
     def add_shown(self, key: str, shown: Shown, folder: Path) -> None:
         """Remember which files a showing led to."""
         stored = asdict(shown)
@@ -314,7 +368,9 @@ class Journal:
         self._db.execute("ATTACH DATABASE ? AS other", (str(other),))
         try:
             with self._transaction():
-                for name in ("answers", "keys", "texts", "calls", "shown", "failures"):
+                for name in ("answers", "keys", "texts", "calls", "followups", "shown", "failures"):
+                    if not self._has(name, "other"):
+                        continue
                     self._db.execute(f"INSERT OR IGNORE INTO main.{name} SELECT * FROM other.{name}")
                 self._db.execute("DELETE FROM failures WHERE answer_key IN (SELECT answer_key FROM answers)")
         finally:

@@ -31,7 +31,7 @@ class RunOptions:
 
     ``limit`` is the number of requests of the plan taken per model, ``shard`` = (i, n) with 1 <= i <= n, ``max_wait_s``
     the longest one request may wait between attempts, ``allow_upload`` names data sets whose media may leave the
-    machine although they do not say so themselves.
+    machine although they do not say so themselves, ``trace_judge`` the model that tags reasoning afterwards.
     """
 
     out: Path
@@ -42,6 +42,7 @@ class RunOptions:
     max_wait_s: float = 600.0
     retry_failed: bool = True
     allow_upload: frozenset[str] = frozenset()
+    trace_judge: str | None = None
 
 
 class MediaSources:
