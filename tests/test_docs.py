@@ -17,7 +17,9 @@ import typer.main
 import aqaudit
 import made
 from aqaudit import BadInput, Study, datasets
+from aqaudit.audits import AUDITS as AUDITS_MADE
 from aqaudit.audits import verdicts
+from aqaudit.audits.gate import read_rules
 from aqaudit.cli import app
 from aqaudit.datasets.clips import KEYS
 from aqaudit.datasets.declarations import read_declarations
@@ -116,6 +118,9 @@ def test_every_toml_example_is_accepted(page: str, body: str, tmp_path: Path) ->
     elif table.keys() == {"models"}:
         for name, keys in table["models"].items():
             catalog.load(name, keys)
+    elif table.keys() == {"require"}:
+        (tmp_path / "gate.toml").write_text(body, encoding="utf-8")
+        assert read_rules(tmp_path / "gate.toml", {name: audit.figures for name, audit in AUDITS_MADE.items()})
     else:
         (tmp_path / "dataset.toml").write_text(body, encoding="utf-8")
         assert read_declarations(tmp_path / "dataset.toml").name

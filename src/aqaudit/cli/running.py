@@ -85,6 +85,10 @@ def run(
         allow_upload=frozenset(allow_upload or []),
         trace_judge=trace_judge,
     )
+    if trace_judge is not None:
+        from aqaudit.run.trace_judge import entry_of
+
+        entry_of(loaded, trace_judge)
     if dry_run:
         _print_estimate(prepare(loaded, options))
         return
