@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics
 
-from answers_tables import booleans, choices, judge, marker, scores
+from answers_tables import booleans, choices, scores, table_for
 from aqaudit.measures import MEASURES
 from aqaudit.records import BadInput
 from test_measure_bradley_terry import answers as compared
@@ -244,19 +244,9 @@ def test_answers_that_were_not_read_cleanly_count_as_not_given():
 
 @pytest.mark.parametrize("name", sorted(MEASURES))
 def test_the_order_of_rows_changes_no_digit(name):
-    frame = {"score": marker(0.5, action="a"), "prefer": _pairs()}.get(MEASURES[name].kinds[0], judge(0.7))
+    frame = table_for(MEASURES[name])
     turned = frame.sample(fraction=1.0, shuffle=True, seed=5)
     assert MEASURES[name](frame) == MEASURES[name](turned)
-
-
-def _pairs():
-    rng = np.random.default_rng(4)
-    return pl.DataFrame({
-        "question_id": [f"q{i // 2}" for i in range(200)], "pair_order": ["ab", "ba"] * 100, "kind": "prefer",
-        "performer": [f"p{i // 2 % 20}" for i in range(200)],
-        "gold_prefer": rng.choice(["this", "other"], 100).repeat(2),
-        "prefer": rng.choice(["this", "other", "tie"], 200),
-    })  # fmt: skip
 
 
 @pytest.mark.parametrize("name", sorted(MEASURES))
@@ -267,8 +257,7 @@ def test_measures_describe_themselves_and_stay_in_their_range(name):
     assert measure.what.endswith(".")
     assert measure.chance
     assert measure.citation
-    frame = {"score": marker(0.5, action="a"), "prefer": _pairs()}.get(measure.kinds[0], judge(0.7))
-    frame = compared(skill=0.5) if name == "bradley_terry" else frame
+    frame = compared(skill=0.5) if name == "bradley_terry" else table_for(measure)
     estimate = measure(frame)
     assert measure.bounds[0] <= estimate.low < estimate.value < estimate.high <= measure.bounds[1]
 

@@ -10,7 +10,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aqaudit import table
-from aqaudit.audits import chance, permutation, plugged, psychometric, traces
+from aqaudit.audits import (
+    calibration,
+    chance,
+    collapse,
+    consistency,
+    correctness,
+    framing,
+    order,
+    permutation,
+    plugged,
+    psychometric,
+    subgroups,
+    traces,
+    vision,
+)
 from aqaudit.audits.declaration import Audit
 from aqaudit.audits.finding import Finding
 from aqaudit.audits.signature import format_signature, rows_hash, signature
@@ -25,7 +39,21 @@ if TYPE_CHECKING:
 
 __all__ = ["AUDITS", "Audit", "AuditResult", "Finding", "as_json", "audit", "format_signature"]
 
-AUDITS: Mapping[str, Audit] = {module.AUDIT.name: module.AUDIT for module in (chance, traces, psychometric)}
+_MODULES = (
+    chance,
+    correctness,
+    framing,
+    collapse,
+    order,
+    vision,
+    traces,
+    calibration,
+    consistency,
+    psychometric,
+    subgroups,
+)
+
+AUDITS: Mapping[str, Audit] = {module.AUDIT.name: module.AUDIT for module in _MODULES}
 """Audit name -> audit, in the order of the contract."""
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from scipy import stats
 
-from aqaudit.audits import permutation, verdicts
+from aqaudit.audits import permutation, telling, verdicts
 from aqaudit.audits.declaration import Audit, judges
 from aqaudit.audits.finding import Finding
 from aqaudit.audits.scope import BASE, Scope, headline_scopes
@@ -20,7 +20,7 @@ from aqaudit.table import TRUTH_AND_ANSWER
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from aqaudit.audits.finding import Verdict
+    from aqaudit.audits.finding import Json, Verdict
     from aqaudit.sidecars import Sidecars
 
 NAME = "chance"
@@ -43,6 +43,7 @@ _PERMUTATION: Mapping[str, Callable[[pl.DataFrame], float | None]] = {
     "pair_accuracy": permutation.pair_accuracy,
 }
 _SHOWN_ONLY = ("rmse", "mae")
+_COVERAGE = "coverage"
 _ADVICE: Mapping[Verdict, str] = {
     "ok": "It sees something. Before building on it, look at how it is worded, whether it needs the video, and which "
     "way it leans.",
@@ -72,11 +73,32 @@ def chance(frame: pl.DataFrame, _sidecars: Sidecars | None = None) -> list[Findi
     for scope in headline_scopes(frame):
         names = PLAN.get(scope.labels["kind"], ())
         findings += [_finding(scope, name, headline=name == names[0]) for name in names if _applies(scope, name)]
+        if names:
+            findings.append(_coverage(scope))
     if not findings:
         why = "the table holds no answers with perturbation none"
         return [Finding(audit=NAME, scope={}, measure="balanced_accuracy", value=None, verdict="skipped", why=why,
                         question=QUESTION, summary=f"Not judged: {why}.")]  # fmt: skip
     return _with_holm(findings)
+
+
+def _coverage(scope: Scope) -> Finding:
+    """Judge how many answers could be read: at most a warning."""
+    estimate = MEASURES[_COVERAGE](scope.rows)
+    enough = verdicts.thresholds()[NAME][_COVERAGE]["enough"]
+    verdict: Verdict = "cannot_tell"
+    if estimate.value is not None and estimate.high is not None:
+        verdict = "warn" if estimate.high < enough else "ok" if estimate.value >= enough else "cannot_tell"
+    return telling.judged(
+        NAME, QUESTION, scope, _COVERAGE, estimate, verdict, headline=False,
+        sentences={
+            "ok": "The answers of {model} can be read",
+            "warn": "Many answers of {model} hold no verdict",
+            "cannot_tell": "Whether enough answers of {model} can be read cannot be told",
+        },
+        advice={"warn": _ADVICE_UNREAD}, details={"enough": enough},
+        rows=telling.keys(scope.rows.filter(pl.col("parse") != "ok")),
+    )  # fmt: skip
 
 
 def _applies(scope: Scope, name: str) -> bool:
@@ -93,12 +115,13 @@ def _finding(scope: Scope, name: str, *, headline: bool) -> Finding:
         why = _why_open(estimate, judged)
     if verdict == "skipped":
         why = "shown beside R-l2, not judged"
-    details = dict(estimate.details)
+    details: dict[str, Json] = dict(estimate.details)
     details["parse_failures"] = _parse_failures(scope.rows)
     details["rows_without_truth"] = scope.rows.height - _with_truth(scope.rows).height
     details["smallest_detectable"] = _smallest_detectable(estimate)
     if judged.useful is not None:
         details["useful_from"] = judged.useful
+        details |= _over_constant(estimate)
     if headline:
         details["permutation_p"] = None if estimate.value is None else _PERMUTATION[name](scope.rows)
     return Finding(
@@ -123,6 +146,14 @@ def _finding(scope: Scope, name: str, *, headline: bool) -> Finding:
         details=details,
         rows=_rows_shown(scope.rows, right=verdict == "ok") if headline else (),
     )
+
+
+def _over_constant(estimate: Estimate) -> dict[str, Json]:
+    """Return by how much the figure, and its interval, exceed the best constant answer on the same rows."""
+    if estimate.value is None or estimate.baseline is None:
+        return {}
+    ends = {"over_constant": estimate.value, "over_constant_low": estimate.low, "over_constant_high": estimate.high}
+    return {name: None if end is None else end - estimate.baseline for name, end in ends.items()}
 
 
 def _judge(name: str, estimate: Estimate) -> _Judged:
@@ -296,7 +327,7 @@ def _with_holm(findings: list[Finding]) -> list[Finding]:
 AUDIT = Audit(
     name=NAME,
     question=QUESTION,
-    figures={name: MEASURES[name].what for names in PLAN.values() for name in names},
+    figures={name: MEASURES[name].what for names in (*PLAN.values(), (_COVERAGE,)) for name in names},
     interval="Delete-one-performer jackknife with t(G - 1); correlations on the Fisher z scale.",
     rule=(
         "ok: the interval lies above chance and the value is useful (0.60 for accuracies, 0.30 for correlations); "
@@ -305,8 +336,9 @@ AUDIT = Audit(
     advice=_ADVICE["fail"],
     citation=MEASURES["balanced_accuracy"].citation,
     run=chance,
+    calls={"balanced_accuracy": "fail", "spearman": "fail", "pair_accuracy": "fail", "coverage": "warn"},
     judges=judges(
-        target=("always-correct", "blind", "mean-guesser", "wording-follower"),
-        entailed=("unparsed", "lean", "shift-up", "shift-down", "weak-group", "takes-first", "position-bias"),
+        target=("always-correct", "blind", "mean-guesser", "wording-follower", "unparsed"),
+        entailed=("takes-first",),
     ),
 )

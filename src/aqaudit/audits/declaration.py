@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     import polars as pl
 
-    from aqaudit.audits.finding import Finding
+    from aqaudit.audits.finding import Finding, Verdict
     from aqaudit.sidecars import Sidecars
 
 Expected = Literal["target", "entailed", "unrelated"]
@@ -28,7 +28,9 @@ class Audit:
     ``interval`` how their uncertainty is found, ``rule`` how the verdict follows, ``advice`` what to do when it fails.
 
     ``judges`` names the simulated judges (:data:`aqaudit.models.planted.JUDGES`) that the audit must call out
-    (*target*) and those whose flaw shows here as well (*entailed*); about every other judge it must keep quiet.
+    (*target*) and those whose flaw shows here as well (*entailed*); about every other judge it must keep quiet. It
+    calls a judge out when a finding on one of the measures of ``calls`` has the verdict stated there, the strongest
+    that the measure can have.
     """
 
     name: str
@@ -40,10 +42,15 @@ class Audit:
     citation: str
     run: Callable[[pl.DataFrame, Sidecars], list[Finding]]
     judges: Mapping[str, Expected] = field(default_factory=dict)
+    calls: Mapping[str, Verdict] = field(default_factory=dict)
 
     def __call__(self, frame: pl.DataFrame, sidecars: Sidecars) -> list[Finding]:
         """Return the findings on ``frame``."""
         return self.run(frame, sidecars)
+
+    def calls_out(self, findings: Iterable[Finding]) -> bool:
+        """Return whether findings of this audit call the judge out."""
+        return any(self.calls.get(finding.measure) == finding.verdict for finding in findings)
 
     def expects(self, judge: str) -> Expected:
         """Return what the audit is to make of a simulated judge."""

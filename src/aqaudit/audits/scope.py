@@ -68,6 +68,20 @@ def narrow(frame: pl.DataFrame, labels: Mapping[str, str]) -> pl.DataFrame:
     return answers.filter(*(found == value for found, value in zip(expressions, wanted, strict=True)))
 
 
+def with_perturbed(frame: pl.DataFrame, scope: Scope) -> pl.DataFrame:
+    """Return the answers of a scope under every perturbation.
+
+    Labels that are known only after sending (resolution, frames) do not bind the perturbed ones: a blank picture may
+    have another size, and a question asked without pictures has none.
+    """
+    wanted = {name: value for name, value in scope.labels.items() if name in {*BASE, *ASKED} and name in frame.columns}
+    perturbed = frame.filter(
+        pl.col("perturbation").cast(pl.String).fill_null("none") != "none",
+        *(_label(name) == value for name, value in wanted.items()),
+    )
+    return pl.concat([scope.rows, perturbed.select(scope.rows.columns)])
+
+
 def _key(name: str) -> str:
     return f"_scope_{name}"
 

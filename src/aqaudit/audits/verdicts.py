@@ -69,3 +69,42 @@ def with_coverage(verdict: Verdict, coverage: float | None) -> Verdict:
 def capped(verdict: Verdict) -> Verdict:
     """Return the verdict of a finding that is not a headline, which never fails."""
     return "warn" if verdict == "fail" else verdict
+
+
+def tolerance(audit: str, figure: str) -> float:
+    """Return how large a bias may be."""
+    return thresholds()[audit][figure]["tolerance"]
+
+
+def bias(low: float | None, high: float | None, tolerated: float) -> Verdict:
+    """Return the verdict on a bias: fail when it is larger than tolerated, ok when it is not.
+
+    Else warn when the interval excludes 0, and cannot_tell when it does not, or without an interval.
+    """
+    if low is None or high is None:
+        return "cannot_tell"
+    smallest = 0.0 if low <= 0 <= high else min(abs(low), abs(high))
+    if smallest > tolerated:
+        return "fail"
+    if max(abs(low), abs(high)) <= tolerated:
+        return "ok"
+    return "warn" if smallest > 0 else "cannot_tell"
+
+
+def at_most(low: float | None, high: float | None, tolerated: float) -> Verdict:
+    """Return fail when a rate lies above what is tolerated, ok when it does not, else cannot_tell."""
+    if low is None or high is None:
+        return "cannot_tell"
+    if low > tolerated:
+        return "fail"
+    return "ok" if high <= tolerated else "cannot_tell"
+
+
+def dependence(low: float | None, high: float | None) -> Verdict:
+    """Return the verdict on what the pictures, or the movement, add to the score."""
+    rule = thresholds()["vision"]["vision_dependence"]
+    if low is None or high is None:
+        return "cannot_tell"
+    if high < rule["fail_below"]:
+        return "fail"
+    return "ok" if low > rule["ok_above"] else "cannot_tell"

@@ -1,0 +1,87 @@
+"""The audit ``consistency``: whether asking again gives the same answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from aqaudit.audits import telling, verdicts
+from aqaudit.audits.declaration import Audit, judges
+from aqaudit.audits.scope import headline_scopes
+from aqaudit.measures import MEASURES
+from aqaudit.measures.repeats import SETTING, repeated
+from aqaudit.measures.rows import text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aqaudit.audits.finding import Finding, Verdict
+    from aqaudit.audits.scope import Scope
+    from aqaudit.sidecars import Sidecars
+
+NAME = "consistency"
+QUESTION = "Does it give the same answer when asked again?"
+_SENTENCES: Mapping[Verdict, str] = {
+    "ok": "{model} answers alike when asked again",
+    "warn": "{model} often answers differently when asked again",
+    "cannot_tell": "Whether {model} answers alike when asked again cannot be told",
+}
+_ADVICE: Mapping[Verdict, str] = {
+    "warn": "Never use a single answer: ask several times and take the majority, or the mean of scores; lower the "
+    "temperature.",
+    "cannot_tell": "Ask with repeats = 2 or more, on more performers.",
+}
+
+
+def consistency(frame: pl.DataFrame, _sidecars: Sidecars | None = None) -> list[Finding]:
+    """Return the disagreement of repeats of every headline scope that was asked more than once; at most a warning."""
+    findings = [
+        _of(scope)
+        for scope in headline_scopes(frame)
+        if scope.rows["repeat"].n_unique() > 1
+    ]  # fmt: skip
+    why = "no question was repeated: set repeats = 2 or more in the grid"
+    return findings or telling.not_made(NAME, QUESTION, "repeat_disagreement", why)
+
+
+def _of(scope: Scope) -> Finding:
+    measure = "repeat_sd" if scope.labels["kind"] == "score" else "repeat_disagreement"
+    estimate = MEASURES[measure](scope.rows)
+    tolerated = verdicts.tolerance(NAME, measure)
+    verdict = verdicts.capped(verdicts.at_most(estimate.low, estimate.high, tolerated))
+    return telling.judged(
+        NAME, QUESTION, scope, measure, estimate, verdict, sentences=_SENTENCES, advice=_ADVICE,
+        details={"tolerance": tolerated, "most_repeats": int(scope.rows["repeat"].n_unique())},
+        rows=_differing(scope.rows),
+    )  # fmt: skip
+
+
+def _differing(rows: pl.DataFrame) -> tuple[str, ...]:
+    """Answer keys of questions whose repeats differ most."""
+    most = repeated(rows).with_columns(size=pl.coalesce("differ", "variance")).filter(pl.col("size") > 0)
+    most = most.sort("size", *SETTING, descending=[True, *(False for _ in SETTING)]).head(telling.MAX_ROWS_SHOWN // 2)
+    keyed = rows.filter(pl.col("question_id").is_in(most["question_id"].to_list())).with_columns(
+        *[text(rows, name) for name in SETTING]
+    )
+    return telling.keys(keyed.join(most.select(SETTING), on=SETTING), *SETTING)
+
+
+AUDIT = Audit(
+    name=NAME,
+    question=QUESTION,
+    figures={name: MEASURES[name].what for name in ("repeat_disagreement", "repeat_sd")},
+    interval="Delete-one-performer jackknife with t(G - 1).",
+    rule=(
+        "Noise is no bias: at most a warning. warn: the disagreement's interval lies above 0.10 (of scores: above a "
+        "tenth of the scale); ok: within; else cannot tell."
+    ),
+    advice=_ADVICE["warn"],
+    citation="Atil et al., Non-determinism of deterministic LLM settings, 2024",
+    run=consistency,
+    calls={"repeat_disagreement": "warn", "repeat_sd": "warn"},
+    judges=judges(
+        target=("noisy-honest",),
+        entailed=("takes-first", "mean-guesser"),
+    ),
+)

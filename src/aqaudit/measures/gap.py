@@ -1,0 +1,180 @@
+"""Accuracy of preferences by how far apart the two performances are, and the gap needed for 75 %.
+
+The curve is p(g) = 1/2 + (1/2 - l) (1 - exp(-(g / a)^b)): a Weibull function that starts at the coin and ends at 1 - l.
+It is fitted by maximum likelihood; its interval is a percentile one over clusters drawn with replacement, each draw
+fitted on a grid of curves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy import optimize
+
+from aqaudit.measures import resample, sums
+from aqaudit.measures.measure import Estimate, Measure
+from aqaudit.measures.positions import preferences
+from aqaudit.measures.recalls import per_cluster
+
+Floats = NDArray[np.float64]
+
+WANTED = 0.75
+DRAWS = 1000
+SEED = 20260408
+MOST_BINS = 16
+_SHAPES = np.array([0.5, 0.8, 1.2, 2.0, 3.5, 6.0, 12.0])
+_LAPSES = np.array([0.0, 0.02, 0.05, 0.1, 0.15, 0.2])
+_SCALES = 36
+_SURE = 1e-6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """A fitted curve and what it rests on: points (mean gap, pairs, accuracy), parameters a, b, l, the gap at 75 %."""
+
+    points: tuple[tuple[float, int, float], ...]
+    scale: float
+    shape: float
+    lapse: float
+
+    def at(self, gap: Floats) -> Floats:
+        """Return the fitted accuracy at gaps."""
+        return accuracy(gap, self.scale, self.shape, self.lapse)
+
+
+def accuracy(gap: Floats, scale: Floats | float, shape: Floats | float, lapse: Floats | float) -> Floats:
+    """Return 1/2 + (1/2 - l) (1 - exp(-(g / a)^b))."""
+    return np.asarray(0.5 + (0.5 - lapse) * (1 - np.exp(-((gap / scale) ** shape))))
+
+
+def reaches(scale: Floats | float, shape: Floats | float, lapse: Floats | float) -> Floats:
+    """Return the gap at which the curve reaches 75 %; infinite where it never does."""
+    left = 1 - (WANTED - 0.5) / (0.5 - np.asarray(lapse, dtype=np.float64))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        at = np.asarray(scale) * (-np.log(left)) ** (1 / np.asarray(shape))
+    return np.asarray(np.where(left > 0, at, np.inf))
+
+
+def fit(frame: pl.DataFrame) -> tuple[Curve | None, Estimate]:
+    """Return the fitted curve, None where there is none, and the estimate of the gap at 75 %."""
+    found = preferences(frame).filter(pl.col("gap").is_not_null() & pl.col("credit").is_not_null())
+    if found.is_empty() or found["gap"].n_unique() < 3:
+        return None, Estimate(value=None, why="the pairs have no scores that differ by three or more different amounts",
+                              n=found.height, clusters=found["cluster"].n_unique())  # fmt: skip
+    bins, centres = _bins(found["gap"].to_numpy())
+    rows = found.with_columns(
+        *[
+            pl.when(pl.Series(bins == at)).then(weight).otherwise(0.0).alias(f"{name}{at}")
+            for name, weight in (("n", pl.lit(1.0)), ("right", pl.col("credit")))
+            for at in range(centres.size)
+        ]
+    )
+    columns = [f"{name}{at}" for name in ("n", "right") for at in range(centres.size)]
+    matrix, names = sums.cluster_matrix(rows, columns)
+    total = matrix.sum(axis=0)
+    curve = _curve(centres, total)
+    value = float(reaches(curve.scale, curve.shape, curve.lapse))
+    lowest, highest = float(found["gap"].min()), float(found["gap"].max())  # type: ignore[arg-type]
+    details: dict[str, float | int | str | None] = {
+        "pairs": found.height, "smallest_gap": lowest, "largest_gap": highest, "draws": DRAWS, "seed": SEED,
+    }  # fmt: skip
+    why = resample.too_small(per_cluster(found)) or ""
+    low, high = (None, None) if why else _limits(matrix, centres)
+    details |= {"low_unclipped": low, "high_unclipped": high}
+    flag = "not reached" if value > highest else "below the gaps seen" if value < lowest else None
+    if flag:
+        reason = why or f"75 % is {flag}: the gaps are {lowest:.2f} to {highest:.2f} of the scale"
+        return curve, Estimate(value=None, n=found.height, clusters=len(names), flag=flag, why=reason, details=details)
+    interval = None
+    if low is not None and high is not None:
+        interval = resample.Interval(low=max(low, lowest), high=min(high, highest), se=(high - low) / 3.92)
+    return curve, Estimate(
+        value=value, interval=interval, n=found.height, clusters=len(names), why=why, details=details
+    )
+
+
+def _bins(gap: Floats) -> tuple[NDArray[np.int64], Floats]:
+    """Return the bin of each gap and the bins' mean gaps: of equal mass, or one a gap where those are few."""
+    edges = np.unique(gap)
+    if edges.size > MOST_BINS:
+        edges = np.unique(np.quantile(gap, np.arange(1, MOST_BINS) / MOST_BINS, method="inverted_cdf"))
+        bins = np.searchsorted(edges, gap, side="left")
+    else:
+        bins = np.searchsorted(edges, gap)
+    used, bins = np.unique(bins, return_inverse=True)
+    order = np.argsort(gap, kind="stable")
+    count = np.bincount(bins, minlength=used.size)
+    return bins.astype(np.int64), np.bincount(bins[order], weights=gap[order], minlength=used.size) / count
+
+
+def _curve(centres: Floats, total: Floats) -> Curve:
+    n, right = total[: centres.size], total[centres.size :]
+    scales, shapes, lapses = _grid()
+    best = int(np.argmax(_likelihoods(total[np.newaxis], centres)[0]))
+    reference = _reference(centres)
+
+    def loss(x: Floats) -> float:
+        p = np.clip(accuracy(centres, np.exp(x[0]), np.exp(x[1]), x[2]), _SURE, 1 - _SURE)
+        return -float((right * np.log(p) + (n - right) * np.log(1 - p)).sum())
+
+    start = np.array([np.log(scales[best] * reference), np.log(shapes[best]), lapses[best]])
+    bounds = [(start[0] - 1, start[0] + 1), (np.log(0.4), np.log(15.0)), (0.0, 0.24)]
+    found = optimize.minimize(loss, start, bounds=bounds, method="L-BFGS-B")
+    scale, shape, lapse = found.x if found.fun <= loss(start) else start
+    points = tuple((float(g), int(k), float(c / k)) for g, k, c in zip(centres, n, right, strict=True))
+    return Curve(points=points, scale=float(np.exp(scale)), shape=float(np.exp(shape)), lapse=float(lapse))
+
+
+def _reference(centres: Floats) -> float:
+    return float(centres.max())
+
+
+@cache
+def _grid() -> tuple[Floats, Floats, Floats]:
+    """Scales (as shares of the largest gap), shapes and lapses of every curve of the grid."""
+    scales = np.exp(np.linspace(np.log(0.01), np.log(4.0), _SCALES))
+    grid = np.meshgrid(scales, _SHAPES, _LAPSES, indexing="ij")
+    scale, shape, lapse = (part.ravel() for part in grid)
+    return scale, shape, lapse
+
+
+def _likelihoods(totals: Floats, centres: Floats) -> Floats:
+    """Log-likelihood of every curve of the grid for each row of sums (draws x 2 bins)."""
+    scale, shape, lapse = _grid()
+    p = accuracy(centres[:, np.newaxis], scale * _reference(centres), shape, lapse)
+    p = np.clip(p, _SURE, 1 - _SURE)
+    n, right = totals[:, : centres.size], totals[:, centres.size :]
+    return np.asarray(right @ np.log(p) + (n - right) @ np.log(1 - p))
+
+
+def _limits(matrix: Floats, centres: Floats) -> tuple[float | None, float | None]:
+    scale, shape, lapse = _grid()
+    at = reaches(scale * _reference(centres), shape, lapse)
+
+    def statistic(totals: Floats) -> Floats:
+        return np.asarray(at[np.argmax(_likelihoods(totals, centres), axis=1)])
+
+    drawn = np.sort(resample.cluster_bootstrap(matrix, statistic, seed=SEED, draws=DRAWS))
+    low, high = (float(drawn[round(q * (DRAWS - 1))]) for q in (0.025, 0.975))
+    return (low if np.isfinite(low) else None), (high if np.isfinite(high) else None)
+
+
+MEASURE = Measure(
+    name="gap_75",
+    title="gap needed for 75 %",
+    what=(
+        "The difference of true scores, as a share of the scale, at which the curve "
+        "1/2 + (1/2 - l) (1 - exp(-(g/a)^b)) fitted to accuracy over pairs reaches 75 %; null outside the gaps seen."
+    ),
+    kinds=("prefer",),
+    columns=("prefer", "gold_prefer"),
+    bounds=(0.0, float("inf")),
+    chance="none",
+    higher_is_better=False,
+    citation="Wichmann & Hill, The psychometric function I, Perception & Psychophysics 2001",
+    compute=lambda frame: fit(frame)[1],
+)

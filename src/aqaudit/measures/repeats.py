@@ -1,0 +1,114 @@
+"""The same question asked again: how often, or how far, the answers differ."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from aqaudit.measures import sums
+from aqaudit.measures.measure import Estimate, Measure
+from aqaudit.measures.rows import cluster, number, parsed, text
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SETTING = ("question_id", "performance_id", "other_id", "framing", "answer_words", "pair_order")
+_ANSWERS = ("says_correct", "choice", "prefer")
+_WHY = "no question was asked, and read, more than once under the same settings"
+
+
+def repeated(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return one row per question asked several times under the same settings, sorted.
+
+    Returns
+    -------
+    polars.DataFrame
+        The keys, ``cluster``; ``differ``: the chance that two of its answers differ, for verdicts, options and
+        preferences; ``variance``: that of its scores, divided by n - 1 and by the squared width of the scale (null for
+        other kinds); ``one``.
+    """
+    given = [pl.col(name).cast(pl.String) for name in _ANSWERS if name in frame.columns]
+    said = pl.coalesce([*given, pl.lit(None, pl.String)])
+    width = number(frame, "scale_max") - number(frame, "scale_min")
+    keys = [text(frame, name) for name in SETTING]
+    rows = frame.filter(parsed(frame)).select(
+        *keys, cluster(frame), said.alias("said"), number(frame, "score"), width.alias("width")
+    )
+    counted = rows.filter(pl.col("said").is_not_null())
+    same = counted.group_by(*SETTING, "said").agg(pl.col("cluster").min(), pl.len().cast(pl.Float64).alias("k"))
+    verdicts = (
+        same.group_by(*SETTING)
+        .agg(
+            pl.col("cluster").min(),
+            pl.col("k").sum().alias("n"),
+            (pl.col("k") * (pl.col("k") - 1)).sum().alias("alike"),
+        )
+        .filter(pl.col("n") > 1)
+        .select(
+            *SETTING, "cluster", differ=1 - pl.col("alike") / (pl.col("n") * (pl.col("n") - 1)),
+            variance=pl.lit(None, pl.Float64),
+        )
+    )  # fmt: skip
+    scores = (
+        rows.filter(pl.col("score").is_not_null())
+        .group_by(*SETTING)
+        .agg(
+            pl.col("cluster").min(),
+            pl.len().alias("n"),
+            (pl.col("score").sort().var() / pl.col("width").first() ** 2).alias("variance"),
+        )
+        .filter(pl.col("n") > 1)
+        .select(*SETTING, "cluster", differ=pl.lit(None, pl.Float64), variance="variance")
+    )
+    return pl.concat([verdicts, scores]).with_columns(one=pl.lit(1.0)).sort("cluster", *SETTING)
+
+
+def _mean(column: str, frame: pl.DataFrame) -> Estimate:
+    rows = repeated(frame).filter(pl.col(column).is_not_null() & pl.col(column).is_finite())
+
+    def statistic(table: NDArray) -> NDArray:  # type: ignore[type-arg]
+        mean = sums.figure(table[..., 0], table[..., 1])
+        return mean if column == "differ" else mean**0.5
+
+    return sums.estimate(
+        rows,
+        (column, "one"),
+        statistic,
+        bounds=(0.0, 1.0) if column == "differ" else (0.0, float("inf")),
+        why=_WHY,
+        degenerate=sums.share_limits if column == "differ" else lambda value, _n: (value, value),
+        details={"questions": rows.height},
+    )
+
+
+_CITATION = "Atil et al., Non-determinism of deterministic LLM settings, 2024"
+MEASURES = (
+    Measure(
+        name="repeat_disagreement",
+        title="disagreement of repeats",
+        what="The chance that two answers to one question under the same settings differ.",
+        kinds=("verify", "detect", "choose", "prefer"),
+        columns=(),
+        bounds=(0.0, 1.0),
+        chance="0.5 for a fair coin",
+        higher_is_better=False,
+        citation=_CITATION,
+        compute=lambda frame: _mean("differ", frame),
+    ),
+    Measure(
+        name="repeat_sd",
+        title="spread of repeated scores",
+        what=(
+            "Standard deviation of the scores given to one question under the same settings, pooled, as a share of the "
+            "scale's width."
+        ),
+        kinds=("score",),
+        columns=("score",),
+        bounds=(0.0, float("inf")),
+        chance="none",
+        higher_is_better=False,
+        citation=_CITATION,
+        compute=lambda frame: _mean("variance", frame),
+    ),
+)

@@ -1,0 +1,272 @@
+"""Positive against negative wording: what the words of a statement do to the verdict about the same execution.
+
+A pair is one question asked in both framings under otherwise the same settings, both answers read. y+ and y- say
+whether the execution was called correct; an affirmed positive and a denied negative statement do so.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from aqaudit.measures import sums
+from aqaudit.measures.measure import Measure
+from aqaudit.measures.rows import CORRECT, ERROR, cluster, number, parsed, require, text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from aqaudit.measures.measure import Estimate
+    from aqaudit.records import Kind
+
+    Floats = NDArray[np.float64]
+
+ITEM = ("question_id", "performance_id", "other_id", "answer_words")
+PAIR = (*ITEM, "repeat")
+_KINDS: tuple[Kind, ...] = ("verify", "detect")
+_COLUMNS = ("says_correct", "framing")
+_CHANCE = "0 for a judge that the wording does not move"
+_CITATION = "Krosnick, Survey research, Annu. Rev. Psychol. 1999; framing pairs as in arXiv 2604.08294"
+
+
+def _read(frame: pl.DataFrame, keys: tuple[str, ...]) -> pl.DataFrame:
+    require(frame, _COLUMNS)
+    said = pl.col("says_correct").cast(pl.Boolean)
+    gold = pl.col("gold_correct").cast(pl.Boolean) if "gold_correct" in frame.columns else pl.lit(None, pl.Boolean)
+    return frame.select(
+        *[text(frame, name) for name in keys],
+        text(frame, "framing"),
+        cluster(frame),
+        pl.when(parsed(frame)).then(said).otherwise(None).cast(pl.Float64).alias("said"),
+        gold.alias("gold"),
+        number(frame, "p_correct"),
+    ).filter(pl.col("framing").is_in(["positive", "negative"]))
+
+
+def pairs(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return one row per question asked in both framings.
+
+    Returns
+    -------
+    polars.DataFrame
+        The keys of :data:`PAIR`, ``cluster``, ``gold`` (bool), ``plus`` and ``minus`` (the share of readings that call
+        the execution correct; null where none was read), ``p_plus`` and ``p_minus`` (mean ``p_correct``), sorted.
+    """
+    rows = _read(frame, PAIR)
+    sides = [
+        rows.filter(pl.col("framing") == framing)
+        .group_by(*PAIR)
+        .agg(
+            pl.col("cluster").min(),
+            pl.col("gold").first(),
+            pl.col("said").mean().alias(name),
+            pl.col("p_correct").sort().mean().alias(f"p_{name}"),
+        )
+        for framing, name in (("positive", "plus"), ("negative", "minus"))
+    ]
+    return sides[0].join(sides[1].drop("cluster", "gold"), on=PAIR).sort("cluster", *PAIR)
+
+
+def complete(asked: pl.DataFrame) -> pl.DataFrame:
+    """Return the pairs of which both answers were read, with the columns that the measures add up."""
+    plus, minus = pl.col("plus"), pl.col("minus")
+    both = asked.filter(plus.is_not_null() & minus.is_not_null())
+    return both.with_columns(
+        one=pl.lit(1.0),
+        both_affirmed=plus * (1 - minus),
+        both_denied=(1 - plus) * minus,
+        differ=plus * (1 - minus) + (1 - plus) * minus,
+    )
+
+
+def repeat_disagreement(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return one row per question and framing asked several times: the chance that two of its answers differ.
+
+    ``differ`` is 2 m (1 - m) k / (k - 1) with k answers read, of which the share m says correct; ``one`` is 1.
+    """
+    rows = _read(frame, ITEM).filter(pl.col("said").is_not_null())
+    counts = rows.group_by(*ITEM, "framing").agg(
+        pl.col("cluster").min(), pl.len().cast(pl.Float64).alias("k"), pl.col("said").sum().alias("yes")
+    )
+    k, yes = pl.col("k"), pl.col("yes")
+    return (
+        counts.filter(k > 1)
+        .with_columns(differ=2 * yes * (k - yes) / (k * (k - 1)), one=pl.lit(1.0))
+        .sort("cluster", *ITEM, "framing")
+    )
+
+
+def _share(column: str, frame: pl.DataFrame) -> Estimate:
+    asked = pairs(frame)
+    found = complete(asked)
+    shift = column == "shift"
+    if shift:
+        found = found.with_columns(shift=pl.col("plus") - pl.col("minus"))
+    return sums.estimate(
+        found,
+        (column, "one"),
+        lambda table: sums.figure(table[..., 0], table[..., 1]),
+        bounds=(-1.0, 1.0) if shift else (0.0, 1.0),
+        why="no question was asked, and read, in positive and in negative words",
+        degenerate=sums.difference_limits if shift else sums.share_limits,
+        chance=0.0 if shift else None,
+        details={"pairs": found.height, "pairs_lost": asked.height - found.height},
+    )
+
+
+def _excess(frame: pl.DataFrame) -> Estimate:
+    asked = pairs(frame)
+    found, again = complete(asked), repeat_disagreement(frame)
+    if again.is_empty():
+        return sums.estimate(again, (), _nothing, bounds=(-1, 1), why="no question was repeated", degenerate=_none)
+    rows = pl.concat(
+        [
+            found.select("cluster", pair=pl.col("one"), pair_differ=pl.col("differ"), again=0.0, again_differ=0.0),
+            again.select("cluster", pair=0.0, pair_differ=0.0, again=pl.col("one"), again_differ=pl.col("differ")),
+        ]
+    )
+    return sums.estimate(
+        rows,
+        ("pair_differ", "pair", "again_differ", "again"),
+        lambda t: sums.figure(t[..., 0], t[..., 1]) - sums.figure(t[..., 2], t[..., 3]),
+        bounds=(-1.0, 1.0),
+        why="no question was asked, and read, in positive and in negative words",
+        degenerate=sums.difference_limits,
+        chance=0.0,
+        details={
+            "pairs": found.height,
+            "pairs_lost": asked.height - found.height,
+            "repeat_disagreement": float(again["differ"].sum()) / again.height,
+        },
+    )
+
+
+def _nothing(table: Floats) -> Floats:
+    return np.full(table.shape[:-1], np.nan)
+
+
+def _none(_value: float, _clusters: int) -> tuple[float, float]:
+    return -1.0, 1.0
+
+
+def debiased(asked: pl.DataFrame) -> pl.DataFrame:
+    """Return complete pairs with a truth, and the decision that both framings make together.
+
+    ``decision`` is 1 for correct, 0 for error: by the sign of the mean log-odds where both answers have ``p_correct``,
+    else what both say, 1/2 where they contradict each other. ``right`` and ``alone`` are the credits of the decision
+    and of a framing by itself, ``used_odds`` says which rule decided.
+    """
+    odds = [
+        (pl.col(name).clip(1e-9, 1 - 1e-9) / (1 - pl.col(name).clip(1e-9, 1 - 1e-9))).log()
+        for name in ("p_plus", "p_minus")
+    ]
+    lead = odds[0] + odds[1]
+    by_odds = pl.when(lead > 0).then(1.0).when(lead < 0).then(0.0).otherwise(0.5)
+    known = pl.col("p_plus").is_not_null() & pl.col("p_minus").is_not_null()
+    said = (pl.col("plus") + pl.col("minus")) / 2
+    credit = pl.when("gold").then
+    return (
+        complete(asked)
+        .filter(pl.col("gold").is_not_null())
+        .with_columns(decision=pl.when(known).then(by_odds).otherwise(said), used_odds=known)
+        .with_columns(
+            right=credit(pl.col("decision")).otherwise(1 - pl.col("decision")),
+            alone=credit(said).otherwise(1 - said),
+        )
+    )
+
+
+def _gain(frame: pl.DataFrame) -> Estimate:
+    rows = debiased(pairs(frame))
+    parts = rows.with_columns(
+        *[
+            pl.when(pl.col("gold") == (label == CORRECT)).then(pl.col(name)).otherwise(0.0).alias(f"{name}_{label}")
+            for label in (CORRECT, ERROR)
+            for name in ("one", "right", "alone")
+        ]
+    )
+
+    def statistic(t: Floats) -> Floats:
+        by_class = [sums.figure(t[..., at + 1] - t[..., at + 2], t[..., at]) for at in (0, 3)]
+        return np.asarray(np.mean(by_class, axis=0))
+
+    columns = [f"{name}_{label}" for label in (CORRECT, ERROR) for name in ("one", "right", "alone")]
+    named = rows.with_columns(gold=pl.when("gold").then(pl.lit(CORRECT)).otherwise(pl.lit(ERROR)))
+    return sums.estimate(
+        parts,
+        columns,
+        statistic,
+        bounds=(-1.0, 1.0),
+        why="no pair of framings with both classes in its truth was read",
+        degenerate=sums.difference_limits,
+        classes=sums.classes_held(named),
+        chance=0.0,
+        details={"pairs": rows.height, "pairs_by_log_odds": int(rows["used_odds"].sum())},
+    )
+
+
+def _measure(
+    name: str, title: str, what: str, compute: Callable[[pl.DataFrame], Estimate], *, low: float = 0.0
+) -> Measure:
+    return Measure(
+        name=name,
+        title=title,
+        what=what,
+        kinds=_KINDS,
+        columns=_COLUMNS,
+        bounds=(low, 1.0),
+        chance=_CHANCE if low else "none: noise contradicts itself too",
+        higher_is_better=True if name == "debiased_gain" else None if low else False,
+        citation=_CITATION,
+        compute=compute,
+    )
+
+
+MEASURES = (
+    _measure(
+        "framing_shift",
+        "framing shift",
+        "mean(y+) - mean(y-) over pairs of framings that were both read; the same as the acquiescence "
+        "P(True | positive) + P(True | negative) - 1. Above 0 statements are affirmed whatever they say.",
+        partial(_share, "shift"),
+        low=-1.0,
+    ),
+    _measure(
+        "contradiction_rate",
+        "contradictions between wordings",
+        "Share of pairs of framings whose verdicts about the execution differ.",
+        partial(_share, "differ"),
+    ),
+    _measure(
+        "contradiction_excess",
+        "contradictions beyond noise",
+        "Share of pairs of framings that contradict each other, less the chance that two repeats of one framing do.",
+        _excess,
+        low=-1.0,
+    ),
+    _measure(
+        "tt_rate",
+        "both wordings affirmed",
+        "Share of pairs in which the positive and the negative statement are both affirmed.",
+        partial(_share, "both_affirmed"),
+    ),
+    _measure(
+        "ff_rate",
+        "both wordings denied",
+        "Share of pairs in which the positive and the negative statement are both denied.",
+        partial(_share, "both_denied"),
+    ),
+    _measure(
+        "debiased_gain",
+        "gain of asking both ways",
+        "Balanced accuracy of the decision that both framings make together (mean log-odds where p_correct exists, "
+        "else contradicting pairs count one half, which gains nothing) less the mean of the two framings.",
+        _gain,
+        low=-1.0,
+    ),
+)
