@@ -58,9 +58,6 @@ class Cell:
 
 def matrix(*, runs: int, n: int, audits: tuple[str, ...] = tuple(DESIGNS), seed: int = 0) -> list[Cell]:
     """Return the cells of every judge before ``audits``."""
-    # The permutation p is printed beside the verdicts; none hangs on it.
-    for test in (permutation.balanced_accuracy, permutation.spearman, permutation.pair_accuracy):
-        test.__kwdefaults__["draws"] = PERMUTATIONS
     cells = []
     for name in audits:
         audit, designs = AUDITS[name], DESIGNS[name]
@@ -139,6 +136,9 @@ def main() -> None:
     parser.add_argument("--audits", nargs="+", default=list(DESIGNS), choices=list(DESIGNS))
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
+    # The permutation p is printed beside the verdicts; none hangs on it.
+    for test in (permutation.balanced_accuracy, permutation.spearman, permutation.pair_accuracy):
+        test.__kwdefaults__["draws"] = PERMUTATIONS
     cells, started = [], time.time()
     for n in given.sizes:
         for name in given.audits:

@@ -26,9 +26,13 @@ WANTED = 0.75
 DRAWS = 1000
 SEED = 20260408
 MOST_BINS = 16
-_SHAPES = np.array([0.5, 0.8, 1.2, 2.0, 3.5, 6.0, 12.0])
-_LAPSES = np.array([0.0, 0.02, 0.05, 0.1, 0.15, 0.2])
-_SCALES = 36
+# The grid of curves: scales (as multiples of the one in the middle), shapes and lapses.
+_REACH = np.log(12.0)
+_SCALES = 60
+_SHAPES = np.array([0.5, 0.8, 1.3, 2.2, 4.0, 10.0])
+_LAPSES = np.array([0.0, 0.03, 0.08, 0.14, 0.2])
+# Half a step of the grid, by which its limits are moved outwards.
+_HALF_STEP = float(np.exp(_REACH / (_SCALES - 1)))
 _SURE = 1e-6
 
 
@@ -83,7 +87,9 @@ def fit(frame: pl.DataFrame) -> tuple[Curve | None, Estimate]:
         "pairs": found.height, "smallest_gap": lowest, "largest_gap": highest, "draws": DRAWS, "seed": SEED,
     }  # fmt: skip
     why = resample.too_small(per_cluster(found)) or ""
-    low, high = (None, None) if why else _limits(matrix, centres)
+    low, high = (None, None) if why else _limits(matrix, centres, curve.scale)
+    if low is not None and np.isfinite(value):
+        low, high = min(low, value), None if high is None else max(high, value)
     details |= {"low_unclipped": low, "high_unclipped": high}
     flag = "not reached" if value > highest else "below the gaps seen" if value < lowest else None
     if flag:
@@ -114,14 +120,14 @@ def _bins(gap: Floats) -> tuple[NDArray[np.int64], Floats]:
 def _curve(centres: Floats, total: Floats) -> Curve:
     n, right = total[: centres.size], total[centres.size :]
     scales, shapes, lapses = _grid()
-    best = int(np.argmax(_likelihoods(total[np.newaxis], centres)[0]))
-    reference = _reference(centres)
+    middle = float(centres.max()) / 3
+    best = int(np.argmax(_likelihoods(total[np.newaxis], centres, middle)[0]))
 
     def loss(x: Floats) -> float:
         p = np.clip(accuracy(centres, np.exp(x[0]), np.exp(x[1]), x[2]), _SURE, 1 - _SURE)
         return -float((right * np.log(p) + (n - right) * np.log(1 - p)).sum())
 
-    start = np.array([np.log(scales[best] * reference), np.log(shapes[best]), lapses[best]])
+    start = np.array([np.log(scales[best] * middle), np.log(shapes[best]), lapses[best]])
     bounds = [(start[0] - 1, start[0] + 1), (np.log(0.4), np.log(15.0)), (0.0, 0.24)]
     found = optimize.minimize(loss, start, bounds=bounds, method="L-BFGS-B")
     scale, shape, lapse = found.x if found.fun <= loss(start) else start
@@ -129,37 +135,34 @@ def _curve(centres: Floats, total: Floats) -> Curve:
     return Curve(points=points, scale=float(np.exp(scale)), shape=float(np.exp(shape)), lapse=float(lapse))
 
 
-def _reference(centres: Floats) -> float:
-    return float(centres.max())
-
-
 @cache
 def _grid() -> tuple[Floats, Floats, Floats]:
-    """Scales (as shares of the largest gap), shapes and lapses of every curve of the grid."""
-    scales = np.exp(np.linspace(np.log(0.01), np.log(4.0), _SCALES))
+    """Scales (as multiples of the one in the middle), shapes and lapses of every curve of the grid."""
+    scales = np.exp(np.linspace(-_REACH, _REACH, _SCALES))
     grid = np.meshgrid(scales, _SHAPES, _LAPSES, indexing="ij")
     scale, shape, lapse = (part.ravel() for part in grid)
     return scale, shape, lapse
 
 
-def _likelihoods(totals: Floats, centres: Floats) -> Floats:
+def _likelihoods(totals: Floats, centres: Floats, middle: float) -> Floats:
     """Log-likelihood of every curve of the grid for each row of sums (draws x 2 bins)."""
     scale, shape, lapse = _grid()
-    p = accuracy(centres[:, np.newaxis], scale * _reference(centres), shape, lapse)
+    p = accuracy(centres[:, np.newaxis], scale * middle, shape, lapse)
     p = np.clip(p, _SURE, 1 - _SURE)
     n, right = totals[:, : centres.size], totals[:, centres.size :]
     return np.asarray(right @ np.log(p) + (n - right) @ np.log(1 - p))
 
 
-def _limits(matrix: Floats, centres: Floats) -> tuple[float | None, float | None]:
+def _limits(matrix: Floats, centres: Floats, middle: float) -> tuple[float | None, float | None]:
     scale, shape, lapse = _grid()
-    at = reaches(scale * _reference(centres), shape, lapse)
+    at = reaches(scale * middle, shape, lapse)
 
     def statistic(totals: Floats) -> Floats:
-        return np.asarray(at[np.argmax(_likelihoods(totals, centres), axis=1)])
+        return np.asarray(at[np.argmax(_likelihoods(totals, centres, middle), axis=1)])
 
     drawn = np.sort(resample.cluster_bootstrap(matrix, statistic, seed=SEED, draws=DRAWS))
     low, high = (float(drawn[round(q * (DRAWS - 1))]) for q in (0.025, 0.975))
+    low, high = low / _HALF_STEP, high * _HALF_STEP
     return (low if np.isfinite(low) else None), (high if np.isfinite(high) else None)
 
 

@@ -232,7 +232,7 @@ MEASURES = (
         "framing_shift",
         "framing shift",
         "mean(y+) - mean(y-) over pairs of framings that were both read; the same as the acquiescence "
-        "P(True | positive) + P(True | negative) - 1. Above 0 statements are affirmed whatever they say.",
+        "P(True given positive) + P(True given negative) - 1. Above 0 statements are affirmed whatever they say.",
         partial(_share, "shift"),
         low=-1.0,
     ),
