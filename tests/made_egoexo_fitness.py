@@ -1,10 +1,12 @@
-"""A small EgoExo-Fitness release in the published shapes; frames are empty files with the published names."""
+"""A small EgoExo-Fitness release in the published shapes; frames are files with the published names, empty or real."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 from typing import Any
+
+from made_media import picture
 
 VIEWS = ("ego_l", "ego_m", "ego_r", "exo_l", "exo_m", "exo_r")
 FRAMES = 60
@@ -58,7 +60,7 @@ def judgements() -> dict[str, Any]:
 
 def records(**frames: dict[str, int]) -> dict[str, Any]:
     """Three records of two people; ``frames`` says the number of frames by view where it is not the usual one."""
-    people = {"ThEnUZ": "0912-Zhang San", "hOmM1K": "1017-zhang  san", "CeqSkC": "1017-Li Si"}
+    people = {"ThEnUZ": "0912-Zhang San", "hOmM1K": "1017-zhang  san", "CeqSkC": "1017-Zhao Liu"}
     entries = []
     for record, actor in people.items():
         held = frames.get(record, dict.fromkeys(VIEWS, FRAMES))
@@ -90,7 +92,9 @@ def release(
     meta: dict[str, Any] | None = None,
     annotations: str = "raw_annotations",
     frames: str = "frames_open",
+    real: bool = False,
 ) -> Path:
+    """Write a release; ``real`` frames are tiny pictures, others empty files."""
     meta = meta or records()
     at = root / annotations
     at.mkdir(parents=True, exist_ok=True)
@@ -102,5 +106,9 @@ def release(
             folder = root / frames / record / view
             folder.mkdir(parents=True, exist_ok=True)
             for number in range(1, facts["num_frames"] + 1):
-                (folder / f"frame_{number:010d}.jpg").touch()
+                path = folder / f"frame_{number:010d}.jpg"
+                if real:
+                    picture(path, place * 1000 + VIEWS.index(view) * 100 + number)
+                else:
+                    path.touch()
     return root

@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
-import numpy as np
+from made_media import clip
 
 
 def element(name: str, bv: float, marks: Sequence[int], time: object, **changes: Any) -> dict[str, Any]:
@@ -74,15 +72,8 @@ def release(root: Path, programs: Mapping[int, Mapping[str, Any]], *, videos: bo
 
 
 def video(path: Path, seconds: int = 12) -> None:
-    """Two frames a second, grey, small."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=Fraction(2), options={"preset": "ultrafast"})
-        stream.width, stream.height, stream.pix_fmt = 40, 20, "yuv420p"
-        for number in range(2 * seconds):
-            image = np.full((20, 40, 3), (60 + 5 * number) % 256, np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-        container.mux(stream.encode())
+    """Two frames a second, bright, another shade for each number."""
+    clip(path, int(path.stem) + 1, seconds=seconds, rate=2)
 
 
 def fs800(path: Path) -> dict[int, dict[str, Any]]:

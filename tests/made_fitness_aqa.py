@@ -1,9 +1,11 @@
-"""A small Fitness-AQA release in the published layout: empty media, since no reader looks inside them."""
+"""A small Fitness-AQA release in the published layout: empty media, which are enough to be read, or tiny real ones."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+
+from made_media import clip, picture
 
 SQUATS = {
     "train": {"45823_1": ([[0.5, 1.25]], [[0.2, 0.9], [1.5, 2]]), "45823_2": ([], [[0, 1]]), "32987_5": ([], [])},
@@ -23,6 +25,13 @@ def put(path: Path, value: object) -> None:
 def touch(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
+
+
+def fill(root: Path) -> Path:
+    """Make the empty media of a release real; return the root."""
+    for number, path in enumerate(sorted([*root.rglob("*.mp4"), *root.rglob("*.jpg")])):
+        clip(path, number) if path.suffix == ".mp4" else picture(path, number)
+    return root
 
 
 def release(root: Path, *, top: str = "Fitness-AQA_dataset_release", videos: str = "videos") -> Path:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from made_media import picture
 
 RULES: dict[str, Any] = {
     "m01": {
@@ -65,8 +65,7 @@ def release(
     for movement, answers in ANSWERS.items():
         for subject in range(1, subjects + 1):
             image = root / images.format(m=movement, s=subject)
-            image.parent.mkdir(parents=True, exist_ok=True)
-            Image.new("RGB", (16, 12), (subject * 40, 0, 0)).save(image)
+            picture(image, 100 * int(movement[1:]) + subject)
             label = change(f"{movement}_s{subject:02d}", {"score": subject % 4, "ruleResults": dict(answers)})
             if label is not None:
                 path = root / labels.format(m=movement, s=subject)

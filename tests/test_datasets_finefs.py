@@ -171,7 +171,7 @@ def test_real_programs_of_the_old_scale_are_recognized_and_not_asked_for_grades(
     assert found["elements whose goe does not follow from the marks"] == 0
     for number in range(3):
         video(root / f"data/video/{number}.mp4", seconds=20)
-    with pytest.raises(BadInput, match="nothing here can be asked about"):
+    with pytest.raises(BadInput, match="nothing is here that can be asked about"):
         datasets.read("finefs", root, partial=True)
     points = datasets.read("finefs", root, target="points", partial=True).performances
     assert len(points) == sum(len(real[number]["executed_element"]) for number in range(3))
@@ -251,10 +251,10 @@ def test_scoreboards_are_masked_by_default_in_shares_of_the_picture(tmp_path: Pa
     assert len(one.masks) == 4
     shown = prepare(one, MediaSpec(frames=1), MediaStore(tmp_path / "store"))
     picture = picture_at(shown.parts[0].path).astype(int)
-    assert picture.shape == (20, 40, 3)
+    assert picture.shape == (32, 40, 3)
     assert abs(picture[1, 1] - 128).max() < 8
-    assert abs(picture[18, 38] - 128).max() < 8
-    assert abs(picture[10, 20] - 128).max() > 20
+    assert abs(picture[30, 38] - 128).max() < 8
+    assert abs(picture[16, 20] - 128).max() > 20
     assert by_id(root, masks="none")["p0000_e01"].masks == ()
     (mask,) = by_id(root, masks=[[0, 0.9, 1, 1]])["p0000_e01"].masks
     assert (mask.box, mask.relative) == ((0, 0.9, 1, 1), True)

@@ -176,7 +176,7 @@ def test_missing_media_or_files_say_what_was_looked_for_and_can_be_listed_instea
 def test_a_label_of_another_kind_is_named_with_its_place(tmp_path: Path) -> None:
     root = release(tmp_path)
     for value, part in (
-        ("yes", "'20002_1' is yes; allowed"),
+        ("yes", "'20002_1' is 'yes'; allowed"),
         ([[1]], r"has \[1\]; allowed"),
         ({"a": 1}, "is {'a': 1}"),
     ):

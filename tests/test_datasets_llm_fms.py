@@ -105,6 +105,15 @@ def test_numbers_that_fit_both_ways_of_counting_are_refused(tmp_path: Path) -> N
         datasets.read("llm_fms", root)
 
 
+def test_one_number_among_texts_is_listed_and_not_guessed_at(tmp_path: Path) -> None:
+    def change(name: str, label: dict[str, Any]) -> dict[str, Any]:
+        return {**label, "ruleResults": {"r01": 1, "r02": "Below"}} if name == "m01_s01" else label
+
+    found = datasets.read("llm_fms", release(tmp_path, change=change))
+    assert len(found.problems) == 1
+    assert "m01 r01 is 1; not asked, the options are 'Parallel', 'Not parallel'" in found.problems[0]
+
+
 def test_answers_as_a_list_of_objects_are_understood(tmp_path: Path) -> None:
     def change(_: str, label: dict[str, Any]) -> dict[str, Any]:
         pairs = label["ruleResults"].items()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aqaudit.datasets.declarations import LARGEST
+from aqaudit.datasets.places import short
 from aqaudit.records import BadInput, Mask, Performance, Severity, nearest
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def _text(line: Mapping[str, Any], key: str) -> str:
 def _number(value: object, key: str, at_least: float | None = None) -> float:
     # type, not isinstance: true and false are no numbers
     if type(value) not in _NUMBERS or not -LARGEST < value < LARGEST:  # type: ignore[operator]
-        raise BadInput(f"{key} is {_short(value)}; allowed: a number")
+        raise BadInput(f"{key} is {short(value)}; allowed: a number")
     if at_least is not None and value < at_least:  # type: ignore[operator]
         raise BadInput(f"{key} is {value:g}; allowed: {at_least:g} or more")
     return float(value)  # type: ignore[arg-type]
@@ -126,13 +127,8 @@ def _number(value: object, key: str, at_least: float | None = None) -> float:
 
 def _table(value: object, key: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise BadInput(f'{key} is {_short(value)}; allowed: an object such as {{"name": …}}')
+        raise BadInput(f'{key} is {short(value)}; allowed: an object such as {{"name": …}}')
     return value
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _media(text: str, line: Mapping[str, Any], folder: Path) -> tuple[Path, float | None]:
@@ -184,7 +180,7 @@ def _criteria(value: object, declared: Declared, action: str) -> dict[str, bool]
     for name, label in labels.items():
         _declared(name, "criteria", declared.criteria, action)
         if label is not True and label is not False:
-            raise BadInput(f"criteria.{name} is {_short(label)}; allowed: true or false (leave out what is unknown)")
+            raise BadInput(f"criteria.{name} is {short(label)}; allowed: true or false (leave out what is unknown)")
     return labels
 
 
@@ -200,7 +196,7 @@ def _errors(
             labels[name] = tuple(_interval(one, f"errors.{name}", times) for one in label)
         else:
             raise BadInput(
-                f"errors.{name} is {_short(label)}; allowed: [] (absent), [[from, to], …] in seconds, or true (present,"
+                f"errors.{name} is {short(label)}; allowed: [] (absent), [[from, to], …] in seconds, or true (present,"
                 " time unknown)"
             )
     return labels
@@ -208,7 +204,7 @@ def _errors(
 
 def _interval(value: object, key: str, times: tuple[float | None, float | None]) -> tuple[float, float]:
     if not isinstance(value, list) or len(value) != 2:
-        raise BadInput(f"{key} has {_short(value)}; allowed: [from, to] in seconds")
+        raise BadInput(f"{key} has {short(value)}; allowed: [from, to] in seconds")
     low, high = _number(value[0], key), _number(value[1], key)
     start_s, end_s = times
     if low >= high:
@@ -237,7 +233,7 @@ def _choices(value: object, declared: Declared, action: str) -> dict[str, str]:
         choice: ChoiceQuestion = _declared(name, "choices", declared.choices, action)
         if label not in choice.options:
             hint = nearest(label, choice.options) if isinstance(label, str) else ""
-            raise BadInput(f"choices.{name} is {_short(label)}; allowed: {', '.join(map(repr, choice.options))}{hint}")
+            raise BadInput(f"choices.{name} is {short(label)}; allowed: {', '.join(map(repr, choice.options))}{hint}")
     return labels
 
 
@@ -251,7 +247,7 @@ def _severities(value: object, declared: Declared, action: str) -> dict[str, Sev
         for unknown in given.keys() - {"value", "unit", "tolerance"}:
             raise BadInput(f"{key}: unknown key {unknown!r}{nearest(unknown, ('value', 'unit', 'tolerance'))}")
         if "value" not in given or "unit" not in given:
-            raise BadInput(f'{key} is {_short(given)}; it needs value and unit, such as {{"value": 14, "unit": "deg"}}')
+            raise BadInput(f'{key} is {short(given)}; it needs value and unit, such as {{"value": 14, "unit": "deg"}}')
         labels[name] = Severity(
             value=_number(given["value"], f"{key}.value"),
             unit=_text(given, "unit"),
@@ -264,13 +260,13 @@ def _tags(value: object) -> dict[str, str]:
     tags = _table(value, "tags")
     for name, tag in tags.items():
         if not isinstance(tag, str):
-            raise BadInput(f"tags.{name} is {_short(tag)}; allowed: a text, in quotes")
+            raise BadInput(f"tags.{name} is {short(tag)}; allowed: a text, in quotes")
     return tags
 
 
 def _masks(value: object) -> tuple[Mask, ...]:
     if not isinstance(value, list):
-        raise BadInput(f"masks is {_short(value)}; allowed: a list of objects with box, from_s, to_s")
+        raise BadInput(f"masks is {short(value)}; allowed: a list of objects with box, from_s, to_s")
     return tuple(_mask(_table(one, f"masks[{number}]"), f"masks[{number}]") for number, one in enumerate(value))
 
 
@@ -279,10 +275,10 @@ def _mask(given: Mapping[str, Any], key: str) -> Mask:
         raise BadInput(f"{key}: unknown key {unknown!r}{nearest(unknown, ('box', 'from_s', 'to_s'))}")
     box = given.get("box")
     if not isinstance(box, list) or len(box) != 4:
-        raise BadInput(f"{key}.box is {_short(box)}; allowed: [x0, y0, x1, y1] in pixels")
+        raise BadInput(f"{key}.box is {short(box)}; allowed: [x0, y0, x1, y1] in pixels")
     x0, y0, x1, y1 = (_number(side, f"{key}.box", 0) for side in box)
     if x0 >= x1 or y0 >= y1:
-        raise BadInput(f"{key}.box is {_short(box)}; x1 must be more than x0, and y1 more than y0")
+        raise BadInput(f"{key}.box is {short(box)}; x1 must be more than x0, and y1 more than y0")
     from_s = _number(given["from_s"], f"{key}.from_s", 0) if "from_s" in given else None
     to_s = _number(given["to_s"], f"{key}.to_s", 0) if "to_s" in given else None
     if to_s is not None and to_s <= (from_s or 0):

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from aqaudit.datasets.egoexo_judgements import Judged
 
+#: Views of one record differ by up to about so many frames.
+USUAL_CUT = 10
+
 _EGO = ("ego_l", "ego_m", "ego_r")
 
 
@@ -50,6 +53,7 @@ def check(root: Path) -> Report:
         notes.append(f"{share_of_faults(actions):.1%} of the verdicts are 'False' (published: about 22%)")
     if actions and records:
         counts += _views(actions, records)
+        problems += _unfilmed(actions, records)
         problems += [f"{one.key}: its record is not in {files.RECORDS}" for one in actions if one.record not in records]
     if actions and boundaries:
         counts += _windows(actions, boundaries)
@@ -153,6 +157,22 @@ def _views(actions: Sequence[Judged], records: Mapping[str, files.Record]) -> li
         Count(what="of them egocentric", found=ego, published=2685),
         Count(what="of them exocentric", found=seen.total() - ego, published=2686),
     ]
+
+
+def _unfilmed(actions: Sequence[Judged], records: Mapping[str, files.Record]) -> list[str]:
+    """Return a sentence for each view that a record lacks, and for each window that ends well after its view."""
+    judged = Counter(one.record for one in actions)
+    found = [
+        f"record {record} was not filmed by {view}: {judged[record]} judged actions"
+        for record, known in sorted(records.items())
+        for view in files.VIEWS
+        if view not in known.frames and judged[record]
+    ]
+    for one in actions:
+        for view, frames in records[one.record].frames.items() if one.record in records else ():
+            if one.end - frames > USUAL_CUT:
+                found.append(f"{one.key}: ends at frame {one.end}, but {view} has {frames}")
+    return found
 
 
 def _windows(actions: Sequence[Judged], boundaries: Mapping[str, Sequence[tuple[int, int, int]]]) -> list[Count]:

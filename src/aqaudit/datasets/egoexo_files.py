@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from aqaudit.datasets.places import load_json, one_of, to_unpack, walk
+from aqaudit.datasets.places import load_json, one_of, short, to_unpack, walk
 from aqaudit.records import BadInput
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ def has_frames(folder: Path, *numbers: int) -> bool:
 def _frames(entry: Mapping[str, Any], where: str) -> dict[str, int]:
     given = entry.get("frames")
     if not isinstance(given, dict):
-        raise BadInput(f"{where}: frames is {str(given)[:40]}; allowed: an object of views")
+        raise BadInput(f"{where}: frames is {short(given)}; allowed: an object of views")
     found = {}
     for view in VIEWS:
         if view in given:

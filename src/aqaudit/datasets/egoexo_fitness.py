@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aqaudit.datasets import egoexo_files as files
-from aqaudit.datasets.egoexo_check import check
+from aqaudit.datasets.egoexo_check import USUAL_CUT, check
 from aqaudit.datasets.egoexo_files import VIEWS
 from aqaudit.datasets.egoexo_judgements import TIES, Judged, Ties, criteria_of, judgements
 from aqaudit.datasets.places import to_unpack
@@ -48,8 +48,6 @@ QUALITY = Scale(id="quality", min=1, max=5, unit="points")
 FPS = 30.0
 #: By how many degrees, counter-clockwise, frames of a view must be turned to stand upright.
 TURNED = {"exo_l": 90, "exo_r": 270}
-#: Windows are cut by this many frames without being listed one by one: views of a record differ by so much.
-_USUAL_CUT = 10
 
 
 def read(
@@ -206,7 +204,7 @@ class _Placed:
                 f"{action.key}: frames {action.start} to {action.end} are not in {view}, which ends before; not asked"
             )
             return None
-        if lost > _USUAL_CUT:
+        if lost > USUAL_CUT:
             asked = f"frames {action.start} to {action.end}"
             self._cut.append(f"{action.key}: {view} has only {first} to {last} of {asked}; asked about these")
         elif lost:
@@ -221,7 +219,7 @@ class _Placed:
         ]
         said += self._cut
         if self._slightly:
-            said.append(f"{self._slightly:,} windows were cut by up to {_USUAL_CUT} frames to the length of their view")
+            said.append(f"{self._slightly:,} windows were cut by up to {USUAL_CUT} frames to the length of their view")
         return said
 
 

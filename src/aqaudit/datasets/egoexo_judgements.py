@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from aqaudit.datasets.places import load_json
+from aqaudit.datasets.places import load_json, short
 from aqaudit.records import BadInput, Criterion
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def _judged(where: str, key: str, entry: Any, spelled: dict[str, str], problems:
     for number, annotation in enumerate(annotations, 1):
         at = f"{where}, annotation {number}"
         if not isinstance(annotation, dict):
-            raise BadInput(f"{at} is {str(annotation)[:40]}; allowed: an object")
+            raise BadInput(f"{at} is {short(annotation)}; allowed: an object")
         names[_text(annotation, at)] += 1
         for text, verdict in _verdicts(annotation.get("key_point_verification"), at, spelled, problems).items():
             votes.setdefault(text, [0, 0])[not verdict] += 1
@@ -146,7 +146,7 @@ def _judged(where: str, key: str, entry: Any, spelled: dict[str, str], problems:
         if isinstance(score, int | float) and not isinstance(score, bool) and 1 <= score <= 5:
             scores.append(float(score))
         elif score is not None:
-            problems.append(f"{at}: action_quality_score is {str(score)[:20]}; left out, allowed: 1 to 5")
+            problems.append(f"{at}: action_quality_score is {short(score)}; left out, allowed: 1 to 5")
     if len(names) > 1:
         problems.append(f"{where}: its annotations name it {', '.join(map(repr, names))}; kept as the most say")
     return Judged(
@@ -172,17 +172,17 @@ def _text(annotation: Mapping[str, Any], where: str) -> str:
 def _verdicts(given: object, where: str, spelled: dict[str, str], problems: list[str]) -> dict[str, bool]:
     """Return what one annotator says, by key point; what contradicts itself is listed and left out."""
     if not isinstance(given, list):
-        raise BadInput(f"{where}: key_point_verification is {str(given)[:40]}; allowed: a list of [text, verdict]")
+        raise BadInput(f"{where}: key_point_verification is {short(given)}; allowed: a list of [text, verdict]")
     said: dict[str, bool] = {}
     doubtful: set[str] = set()
     for pair in given:
         if not (isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) and pair[0].strip()):
-            raise BadInput(f"{where}: key_point_verification has {str(pair)[:60]}; allowed: [text, 'True' or 'False']")
+            raise BadInput(f"{where}: key_point_verification has {short(pair)}; allowed: [text, 'True' or 'False']")
         text = " ".join(pair[0].split())
         text = spelled.setdefault(criterion_id(text), text)
         verdict = _VERDICTS.get(str(pair[1]).strip().lower())
         if verdict is None:
-            problems.append(f"{where}: {text!r} is {str(pair[1])[:20]!r}; left out, allowed: 'True' or 'False'")
+            problems.append(f"{where}: {text!r} is {short(pair[1])}; left out, allowed: 'True' or 'False'")
         elif said.setdefault(text, verdict) != verdict:
             doubtful.add(text)
     problems += [f"{where}: {text!r} is called both True and False; left out" for text in sorted(doubtful)]

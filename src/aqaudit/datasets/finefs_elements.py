@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from aqaudit.datasets.places import load_json
+from aqaudit.datasets.places import load_json, short
 from aqaudit.records import BadInput
 
 if TYPE_CHECKING:
@@ -110,12 +110,15 @@ def program_of(path: Path, number: int) -> Program:
     table = load_json(path)
     executed = table.get("executed_element") if isinstance(table, dict) else None
     if not isinstance(executed, dict) or not executed:
-        raise BadInput(f"{path}: executed_element is {str(executed)[:40]}; allowed: an object of elements")
+        raise BadInput(f"{path}: executed_element is {short(executed)}; allowed: an object of elements")
     problems: list[str] = []
-    elements = [
-        _element(f"program {number}, {key}", place, entry, problems)
-        for place, (key, entry) in enumerate(executed.items(), 1)
-    ]
+    try:
+        elements = [
+            _element(f"program {number}, {key}", place, entry, problems)
+            for place, (key, entry) in enumerate(executed.items(), 1)
+        ]
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}") from None
     old = _is_old(elements)
     for element in elements:
         problems += _sums(f"program {number}, element {element.number} ({element.code})", element, old=old)
@@ -139,25 +142,25 @@ def program_of(path: Path, number: int) -> Program:
 
 def _element(where: str, number: int, entry: Any, problems: list[str]) -> Element:
     if not isinstance(entry, dict) or not isinstance(entry.get("element"), str) or not entry["element"].strip():
-        raise BadInput(f"{where}: allowed: an object with the name of the element")
+        raise BadInput(f"{where} is {short(entry)}; allowed: an object with the name of the element")
     code = "".join(entry["element"].split())
     kind, inferred = entry.get("coarse_class"), kind_of(code)
     if kind not in CLASSES:
-        problems.append(f"{where} ({code}): coarse_class is {kind!r}; taken for a {inferred} by its name")
+        problems.append(f"{where} ({code}): coarse_class is {short(kind)}; taken for a {inferred} by its name")
         kind = inferred
     elif kind != inferred:
         problems.append(f"{where} ({code}): coarse_class is {kind!r}, its name is that of a {inferred}; kept as {kind}")
     given = entry.get("judge_score")
     marks = [one for one in given if type(one) in {int, float} and one == int(one)] if isinstance(given, list) else []
     if not isinstance(given, list) or len(marks) < len(given) or not all(-5 <= one <= 5 for one in marks):
-        problems.append(f"{where} ({code}): judge_score is {str(given)[:60]}; allowed: whole grades from -5 to 5")
+        problems.append(f"{where} ({code}): judge_score is {short(given)}; allowed: whole grades from -5 to 5")
         marks = []
     elif not 7 <= len(marks) <= 9:
         problems.append(f"{where} ({code}): {len(marks)} judges' grades; there are 7 to 9")
     window = window_of(entry.get("time"))
     if window is None:
-        said = str(entry.get("time"))[:30]
-        problems.append(f"{where} ({code}): time is {said!r}; not asked about, allowed: 'min-sec,min-sec' in order")
+        said = short(entry.get("time"))
+        problems.append(f"{where} ({code}): time is {said}; not asked about, allowed: 'min-sec,min-sec' in order")
     panel = entry.get("score_of_pannel", entry.get("score_of_panel"))
     return Element(
         number=number,

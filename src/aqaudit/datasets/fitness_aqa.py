@@ -138,14 +138,16 @@ def check(root: Path) -> Report:
         group = [labels for labels in found.values() if labels.task.clips == clips]
         made, missing = _performances(root, group, None)
         media = media_of(root, group[0])
-        counts.append(Count(what=f"{clips}: media found of those named", found=len(made)))
+        counts.append(Count(what=f"{group[0].task.action}: media found of those named", found=len(made)))
         if not made:
-            notes.append(f"{clips}: no media below {group[0].media_root}: only labels were checked")
+            notes.append(f"{group[0].task.action}: no media below {group[0].media_root}: only labels were checked")
         else:
             problems += missing
         extra = len(media) - len({one.media.stem for one in made})
         if extra > 0:
-            notes.append(f"{clips}: {extra:,} {group[0].task.media}s are in no split and are not asked about")
+            notes.append(
+                f"{group[0].task.action}: {extra:,} {group[0].task.media}s are in no split and are not asked about"
+            )
         if clips == "squat" and (without := no_trajectory(group[0])):
             notes.append(f"squat: {without} clips have no bar trajectory; their videos are fine and are asked about")
     notes += _together(found)

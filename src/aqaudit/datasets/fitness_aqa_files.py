@@ -14,6 +14,7 @@ from aqaudit.datasets.places import (
     load_json,
     nearest_to,
     one_of,
+    short,
     to_unpack,
     walk,
 )
@@ -261,13 +262,13 @@ def _label(value: object, where: str) -> tuple[Intervals, list[str]]:
     if isinstance(value, int) and value in (0, 1):  # of a picture
         return (() if value == 0 else None), []
     if not isinstance(value, list):
-        raise BadInput(f"{where} is {str(value)[:60]}; allowed: a list of [from, to] in seconds, or 0 or 1")
+        raise BadInput(f"{where} is {short(value)}; allowed: a list of [from, to] in seconds, or 0 or 1")
     good: list[tuple[float, float]] = []
     wrong = []
     for pair in value:
         numbers = pair if isinstance(pair, list) and len(pair) == 2 and all(map(_is_number, pair)) else None
         if numbers is None:
-            raise BadInput(f"{where} has {str(pair)[:60]}; allowed: [from, to] in seconds")
+            raise BadInput(f"{where} has {short(pair)}; allowed: [from, to] in seconds")
         low, high = float(numbers[0]), float(numbers[1])
         if 0 <= low < high:
             good.append((low, high))

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from aqaudit.datasets.llm_fms_labels import Labels, first_index, labels_below, option_of
 from aqaudit.datasets.llm_fms_rules import TYPES, rules_below
-from aqaudit.datasets.places import to_unpack
+from aqaudit.datasets.places import short, to_unpack
 from aqaudit.datasets.reader import Count, Reader, Report, drawn_split, of_split, partial_or_refused
 from aqaudit.records import BadInput, Dataset, Performance, Scale
 
@@ -132,7 +132,7 @@ def _contents(root: Path) -> _Contents:
     rules, movements = rules_below(root)
     problems: list[str] = []
     labels = labels_below(root, rules, movements, problems.append)
-    first = first_index(labels.labels, movements)
+    first = first_index(root, labels.labels, movements)
     performances = [_performance(root, one, movements[one.movement], first, problems) for one in labels.labels]
     performances.sort(key=lambda one: one.id)
     nameless = sum(not one.subject for one in labels.labels)
@@ -150,7 +150,7 @@ def _performance(root: Path, label: Label, movement: Movement, first: int | None
             problems.append(f"{label.where}: rule {name!r} is not one of {movement.id}'s ({', '.join(movement.rules)})")
         elif option is None:
             problems.append(
-                f"{label.where}: {movement.id} {name} is {str(answer)[:60]!r}; not asked, the options are"
+                f"{label.where}: {movement.id} {name} is {short(answer)}; not asked, the options are"
                 f" {', '.join(map(repr, rule.options))}"
             )
         else:
@@ -161,7 +161,7 @@ def _performance(root: Path, label: Label, movement: Movement, first: int | None
     score = label.score
     usable = isinstance(score, int | float) and not isinstance(score, bool) and 0 <= score <= 3
     if score is not None and not usable:
-        problems.append(f"{label.where}: score is {str(score)[:40]}; not asked, allowed: 0 to 3")
+        problems.append(f"{label.where}: score is {short(score)}; not asked, allowed: 0 to 3")
     place = label.image.relative_to(root)
     name = "_".join(place.with_suffix("").parts)
     performer = label.subject or name

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from aqaudit.datasets.places import IMAGE_SUFFIXES, index_by_stem, load_json, walk
+from aqaudit.datasets.places import IMAGE_SUFFIXES, index_by_stem, load_json, short, walk
 from aqaudit.records import BadInput
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def labels_below(root: Path, rules: Path, movements: Mapping[str, Movement], wro
             continue
         answers = _answers(entry["ruleResults"], movements[movement])
         if answers is None:
-            wrong(f"{where}: ruleResults is {str(entry['ruleResults'])[:60]}; allowed: an answer for each rule")
+            wrong(f"{where}: ruleResults is {short(entry['ruleResults'])}; allowed: an answer for each rule")
             continue
         labels.append(
             Label(
@@ -113,37 +113,43 @@ def labels_below(root: Path, rules: Path, movements: Mapping[str, Movement], wro
     )
 
 
-def first_index(labels: Iterable[Label], movements: Mapping[str, Movement]) -> int | None:
-    """Tell whether answers given as numbers count options from 0 or 1; None where no answer is a number.
+def first_index(root: Path, labels: Sequence[Label], movements: Mapping[str, Movement]) -> int | None:
+    """Tell whether answers given as numbers count options from 0 or 1; None where most answers are no numbers.
 
     Raises
     ------
     BadInput
         Where neither or both would fit all of them.
     """
-    numbers = [
-        (number, len(movements[label.movement].rules[rule].options))
+    answers = [
+        (_number(answer), rule)
         for label in labels
-        for rule, answer in label.answers.items()
-        if rule in movements[label.movement].rules and (number := _number(answer)) is not None
+        for name, answer in label.answers.items()
+        if (rule := movements[label.movement].rules.get(name)) and _text_option(answer, rule) is None
     ]
-    if not numbers:
+    numbers = [(number, len(rule.options)) for number, rule in answers if number is not None]
+    given = sum(len(label.answers) for label in labels)
+    if len(numbers) * 2 <= given:
         return None
     fits = [first for first in (0, 1) if all(first <= number < options + first for number, options in numbers)]
     if len(fits) != 1:
         both = "both 0 and 1" if fits else "neither 0 nor 1"
         raise BadInput(
-            f"answers in ruleResults are numbers, and {both} could be the first option's; write the options' texts"
+            f"{root}: answers in ruleResults are numbers, and {both} could be the first option's; write the options'"
+            " texts"
         )
     return fits[0]
 
 
 def option_of(answer: object, rule: Rule, first: int | None) -> str | None:
     """Return the option that an answer means, None where it is none of them."""
-    number = _number(answer)
-    if number is not None:
-        place = number - (first or 0)
-        return rule.options[place] if 0 <= place < len(rule.options) else None
+    option, number = _text_option(answer, rule), _number(answer)
+    if option is not None or number is None or first is None:
+        return option
+    return rule.options[number - first] if 0 <= number - first < len(rule.options) else None
+
+
+def _text_option(answer: object, rule: Rule) -> str | None:
     if not isinstance(answer, str):
         return None
     wanted = " ".join(answer.split()).casefold().rstrip(".")

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from aqaudit.datasets.places import load_json, one_of, to_unpack, walk
+from aqaudit.datasets.places import load_json, one_of, short, to_unpack, walk
 from aqaudit.records import BadInput, ChoiceQuestion
 
 if TYPE_CHECKING:
@@ -93,11 +93,11 @@ def _movement(path: Path, key: str, entry: Any) -> Movement:
 
 def _rule(where: str, name: str, rule: Any) -> Rule:
     if not isinstance(rule, dict):
-        raise BadInput(f"{where} is {rule!r}; allowed: an object with ruleQuestion and ruleOptions")
+        raise BadInput(f"{where} is {short(rule)}; allowed: an object with ruleQuestion and ruleOptions")
     options = rule.get("ruleOptions")
     texts = [" ".join(one.split()) for one in options if isinstance(one, str)] if isinstance(options, list) else []
     if not isinstance(options, list) or len(texts) < len(options) or len(texts) < 2 or not all(texts):
-        raise BadInput(f"{where}: ruleOptions is {options!r}; allowed: a list of two or more texts")
+        raise BadInput(f"{where}: ruleOptions is {short(options)}; allowed: a list of two or more texts")
     same, times = Counter(map(str.casefold, texts)).most_common(1)[0]
     if times > 1:
         raise BadInput(f"{where}: ruleOptions has {same!r} twice")
@@ -113,5 +113,5 @@ def _rule(where: str, name: str, rule: Any) -> Rule:
 def _text(entry: Mapping[str, Any], key: str, where: str) -> str:
     value = entry.get(key)
     if not isinstance(value, str) or not value.strip():
-        raise BadInput(f"{where}: {key} is {value!r}; allowed: a text that is not empty")
+        raise BadInput(f"{where}: {key} is {short(value)}; allowed: a text that is not empty")
     return " ".join(value.split())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aqaudit.datasets.places import short
 from aqaudit.records import BadInput, Mask
 
 #: Where broadcasts put scores and names while somebody performs. Ours: chosen without the videos.
@@ -26,7 +27,7 @@ def _mask(reader: str, box: object) -> Mask:
     numbers = [float(one) for one in box if _is_share(one)] if isinstance(box, list | tuple) else []
     if not isinstance(box, list | tuple) or len(box) != 4 or len(numbers) != 4:
         raise BadInput(
-            f"masks of reader {reader!r} has {str(box)[:60]!r}; allowed: 'none', 'corners', or a list of"
+            f"masks of reader {reader!r} has {short(box)}; allowed: 'none', 'corners', or a list of"
             " [x0, y0, x1, y1] in shares of the picture, 0 to 1"
         )
     x0, y0, x1, y1 = numbers

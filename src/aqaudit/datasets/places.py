@@ -127,6 +127,12 @@ def _no_constant(word: str) -> Never:
 _DECODER = json.JSONDecoder(object_pairs_hook=without_doubles, parse_constant=_no_constant)
 
 
+def short(value: object) -> str:
+    """Return a value as one short line for a message."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
 @contextmanager
 def without_garbage_collection() -> Iterator[None]:
     """Make many small records without the collector looking through all of them again and again: half the time."""

@@ -46,13 +46,18 @@ class Report:
 
     def __str__(self) -> str:
         """Return the report as lines of text: counts, then notes, then every problem."""
-        rows = [("", "found", "published")]
-        rows += [(c.what, f"{c.found:,}", "" if c.published is None else f"{c.published:,}") for c in self.counts]
-        wide = max(len(what) for what, _, _ in rows)
+        rows = [("", "found", "published", "")]
+        for one in self.counts:
+            published = "" if one.published is None else f"{one.published:,}"
+            rows.append(
+                (one.what, f"{one.found:,}", published, "" if one.published in {None, one.found} else "differs")
+            )
+        wide = max(len(what) for what, *_ in rows)
         lines = [f"{self.name} at {self.root}", ""]
-        lines += [f"  {what:<{wide}}  {found:>9}  {published:>9}".rstrip() for what, found, published in rows]
+        lines += [f"  {what:<{wide}}  {found:>7}  {said:>9}  {mark}".rstrip() for what, found, said, mark in rows]
         lines += ["", *(f"note: {note}" for note in self.notes)]
-        lines += [f"{len(self.problems):,} problems{':' if self.problems else ''}", *(f"- {p}" for p in self.problems)]
+        number = f"{len(self.problems):,} problem{'' if len(self.problems) == 1 else 's'}"
+        lines += [f"{number}{':' if self.problems else ''}", *(f"- {problem}" for problem in self.problems)]
         return "\n".join(lines)
 
 
@@ -151,7 +156,8 @@ def of_split(performances: Sequence[Performance], split: str | None, where: str)
         Where nothing is in that split; the message names the splits that there are. Where there is nothing at all.
     """
     if not performances:
-        raise BadInput(f"{where}: nothing here can be asked about; `aqaudit data check` says why")
+        of = "" if split is None else f" of split {split!r}"
+        raise BadInput(f"{where}: nothing{of} is here that can be asked about; `aqaudit data check` says what is")
     if split is None:
         return performances
     kept = [performance for performance in performances if performance.split == split]
