@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from aqaudit import records
+from aqaudit import imports, records
 from aqaudit.answer import Answer
 from aqaudit.columns import cast, shown
 from aqaudit.records import BadInput, nearest
@@ -85,7 +85,8 @@ def read_answers(source: str | Path) -> pl.DataFrame:
     Parameters
     ----------
     source
-        An output folder, or a ``.parquet``, ``.sqlite`` or ``.jsonl`` file.
+        An output folder, a ``.parquet``, ``.sqlite`` or ``.jsonl`` file, or a file of another harness
+        (:mod:`aqaudit.imports`).
 
     Raises
     ------
@@ -105,6 +106,9 @@ def read_answers(source: str | Path) -> pl.DataFrame:
 
 
 def _read_file(path: Path) -> pl.DataFrame:
+    foreign = imports.read(path) if path.suffix in {*imports.SUFFIXES, ".jsonl", ".ndjson"} else None
+    if foreign is not None:
+        return foreign
     match path.suffix:
         case ".parquet":
             read = _read_parquet
@@ -113,7 +117,10 @@ def _read_file(path: Path) -> pl.DataFrame:
         case ".sqlite" | ".db":
             read = _read_sqlite
         case suffix:
-            raise BadInput(f"{path}: answers are read from .parquet, .sqlite or .jsonl, not from '{suffix}'")
+            raise BadInput(
+                f"{path}: answers are read from .parquet, .sqlite or .jsonl, and from {', '.join(imports.SUFFIXES)} "
+                f"of other harnesses, not from '{suffix}'"
+            )
     try:
         return read(path)
     except (pl.exceptions.PolarsError, sqlite3.Error, OSError) as error:
