@@ -197,6 +197,7 @@ def test_a_lost_decimal_point_is_recognized(tmp_path: Path) -> None:
         ({"coarse_class": "spin"}, "coarse_class is 'spin', its name is that of a jump; kept as spin"),
         ({"judge_score": [1, 2, 7]}, "judge_score is [1, 2, 7]; allowed: whole grades from -5 to 5"),
         ({"judge_score": [1, 1.5] + [1] * 7}, "allowed: whole grades from -5 to 5"),
+        ({"judge_score": [-1] * 6 + ["-", None], "goe": -0.53, "score_of_pannel": 4.77}, "6 judges' grades; there are"),
         ({"judge_score": [-1] * 6, "goe": -0.53, "score_of_pannel": 4.77}, "6 judges' grades; there are 7 to 9"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import shlex
@@ -233,6 +234,15 @@ def test_every_preset_and_reader_is_named() -> None:
         assert f"`{name}`" in text_of("study.md")
     for known in datasets.known():
         assert f"`{known.name}`" in text_of("data.md")
+
+
+@pytest.mark.parametrize("name", ["llm_fms", "egoexo_fitness", "fitness_aqa", "finefs", "mtl_aqa", "ui_prmd"])
+def test_every_option_of_a_reader_is_explained_in_its_section_and_no_other(name: str) -> None:
+    headings = re.findall(r"^## (.*)$", text_of("data.md"), re.MULTILINE)
+    heading = next(one for one in headings if one.endswith(f"`{name}`"))
+    assert set(rows(section("data.md", heading))) == set(datasets.READERS[name].options)
+    taken = inspect.signature(datasets.READERS[name].read).parameters
+    assert set(datasets.READERS[name].options) == set(taken) - {"root", "split"}
 
 
 def allowed_keys(folder: Path, declarations: str) -> set[str]:

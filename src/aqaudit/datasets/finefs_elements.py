@@ -151,16 +151,18 @@ def _element(where: str, number: int, entry: Any, problems: list[str]) -> Elemen
     elif kind != inferred:
         problems.append(f"{where} ({code}): coarse_class is {kind!r}, its name is that of a {inferred}; kept as {kind}")
     given = entry.get("judge_score")
-    marks = [one for one in given if type(one) in {int, float} and one == int(one)] if isinstance(given, list) else []
-    if not isinstance(given, list) or len(marks) < len(given) or not all(-5 <= one <= 5 for one in marks):
+    # a judge who gave none leaves a blank
+    said = [one for one in given if one not in (None, "", "-")] if isinstance(given, list) else []
+    marks = [one for one in said if type(one) in {int, float} and one == int(one)]
+    if not isinstance(given, list) or len(marks) < len(said) or not all(-5 <= one <= 5 for one in marks):
         problems.append(f"{where} ({code}): judge_score is {short(given)}; allowed: whole grades from -5 to 5")
         marks = []
     elif not 7 <= len(marks) <= 9:
         problems.append(f"{where} ({code}): {len(marks)} judges' grades; there are 7 to 9")
     window = window_of(entry.get("time"))
     if window is None:
-        said = short(entry.get("time"))
-        problems.append(f"{where} ({code}): time is {said}; not asked about, allowed: 'min-sec,min-sec' in order")
+        shown = short(entry.get("time"))
+        problems.append(f"{where} ({code}): time is {shown}; not asked about, allowed: 'min-sec,min-sec' in order")
     panel = entry.get("score_of_pannel", entry.get("score_of_panel"))
     return Element(
         number=number,
