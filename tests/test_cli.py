@@ -221,7 +221,7 @@ def test_output_on_standard_output_holds_no_terminal_control(study: Path, aqaudi
         ('root = "."', 'root = "nope"', "nope is not a folder"),
         ('root = "."\n', "", "--root folder=PATH"),
         ("[[dataset]]", "[dataset]", "[[dataset]]"),
-        ("[models", 'view = ["crop"]\n[models', "allowed: rgb"),
+        ("[models", 'view = ["crops"]\n[models', "'crop'"),
         ("[models", "fps = [inf]\n[models", "'default' or a number above 0"),
         ("[models", "fps = [0]\n[models", "'default' or a number above 0"),
         ("[models", "frames = [1]\nfps = [1]\n[models", "both fps and frames"),

@@ -217,14 +217,14 @@ def test_huge_pictures_are_refused_before_they_are_decoded(tmp_path, store, monk
 
 def test_a_clip_that_takes_too_long_is_given_up(tmp_path, store, monkeypatch):
     clip = make_clip(tmp_path / "clip.mp4", frames=100)
-    monkeypatch.setattr("aqaudit.media.prepare.DECODE_SECONDS", -1.0)
+    monkeypatch.setattr("aqaudit.media.clip.DECODE_SECONDS", -1.0)
     with pytest.raises(MediaError, match="not decoded within"):
         prepare(performance(clip), spec(), store)
 
 
 def test_too_many_frames_are_refused_with_the_remedy(tmp_path, store, monkeypatch):
     clip = make_clip(tmp_path / "clip.mp4", frames=20)
-    monkeypatch.setattr("aqaudit.media.prepare.MAX_FRAMES", 10)
+    monkeypatch.setattr("aqaudit.media.showings.MAX_FRAMES", 10)
     with pytest.raises(MediaError, match=r"20 frames to show.*set fps or frames"):
         prepare(performance(clip), spec(), store)
     assert len(prepare(performance(clip), spec(frames=10), store).parts) == 10

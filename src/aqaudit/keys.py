@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from aqaudit.records import MediaSpec, Slot
+from aqaudit.records import DRAWING, MediaSpec, ShowOptions, Slot
 
 if TYPE_CHECKING:
     from aqaudit.models.catalog import ModelEntry
@@ -18,23 +18,34 @@ if TYPE_CHECKING:
 REQUEST_FORMAT = "aqaudit-request-1"
 
 
+_PLAIN = ShowOptions()
+
+
 @lru_cache(maxsize=4096)
-def media_spec(cell: Cell, entry: ModelEntry, *, image: bool) -> MediaSpec:
+def media_spec(cell: Cell, entry: ModelEntry, *, image: bool, options: ShowOptions = _PLAIN) -> MediaSpec:
     """Return how a performance is shown in a cell, given what the model takes. A rate means nothing for a picture."""
     if cell.perturbation == "text_only":
         return MediaSpec(perturbation="text_only", form="none")
+    shown = MediaSpec(view=cell.view, perturbation=cell.perturbation, max_side=entry.max_side)
+    shown = replace(
+        shown,
+        drawing=DRAWING if shown.posed else None,
+        region=options.region if cell.perturbation == "region_blur" else None,
+        seed=options.seed if cell.perturbation == "shuffled" else None,
+        swap=options.swap if cell.perturbation == "swapped" else None,
+    )
     if image:
-        return MediaSpec(view=cell.view, perturbation=cell.perturbation, max_side=entry.max_side)
-    # A clip sent whole keeps its own rate unless one is asked for; frames and providers that sample need a number.
-    default = entry.default_fps if entry.media_form == "frames" or entry.native_sampling else None
-    return MediaSpec(
-        view=cell.view,
-        perturbation=cell.perturbation,
+        return shown
+    # A clip sent whole keeps its own rate unless one is asked for; frames, providers that sample and texts need a
+    # number.
+    sampled = entry.media_form == "frames" or entry.native_sampling or cell.view == "pose_text"
+    default = entry.default_fps if sampled else None
+    return replace(
+        shown,
         form=entry.media_form,
         fps=None if cell.frames is not None else cell.fps or default,
         frames=cell.frames,
         max_frames=entry.max_frames,
-        max_side=entry.max_side,
         native_sampling=entry.native_sampling,
     )
 
@@ -98,13 +109,19 @@ def _mask_fields(mask: Mask) -> dict[str, object]:
     fields = asdict(mask)
     if not mask.relative:  # boxes in pixels keep the keys that they had before there were others
         del fields["relative"]
+    if mask.style == "solid":  # so do those in grey
+        del fields["style"]
     return fields
+
+
+#: Fields of a way of showing that are named only where they mean something: others are keyed as before there were any.
+_RARE = frozenset({"drawing", "region", "seed", "swap"})
 
 
 @lru_cache(maxsize=4096)
 def spec_json(spec: MediaSpec) -> str:
     """Return a way of showing as JSON."""
-    return canonical_json(asdict(spec))
+    return canonical_json({k: v for k, v in asdict(spec).items() if k not in _RARE or v is not None})
 
 
 def canonical_json(value: object) -> str:

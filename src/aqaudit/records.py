@@ -21,6 +21,9 @@ Preference = Literal["this", "other", "tie"]
 Parse = Literal["ok", "unparsed", "refused", "out_of_range", "truncated"]
 MediaForm = Literal["frames", "video", "none"]
 View = Literal["rgb", "crop", "overlay", "skeleton", "pose_text"]
+PoseSource = Literal["auto", "file", "mediapipe", "movenet"]
+Swap = Literal["same_action", "another_action"]
+MaskStyle = Literal["solid", "blur"]
 Perturbation = Literal["none", "blank", "text_only", "frozen", "shuffled", "reversed", "swapped", "region_blur"]
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -117,13 +120,15 @@ class Severity:
 class Mask:
     """A rectangle that no model may see: ``box`` = (x0, y0, x1, y1) in pixels of the source, from and to in seconds.
 
-    ``relative`` boxes are in shares (0 to 1) of the picture's width and height instead.
+    ``relative`` boxes are in shares (0 to 1) of the picture's width and height instead. ``style`` says how it is
+    hidden: ``solid`` (mid-grey) or ``blur``.
     """
 
     box: tuple[float, float, float, float]
     from_s: float | None = None
     to_s: float | None = None
     relative: bool = False
+    style: MaskStyle = "solid"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +201,8 @@ class Question(NamedTuple):
     ``criterion`` is the id of the criterion, choice question or scale asked about; ``error`` that of the error.
     ``positive`` and ``negative`` are complementary statements for ``verify`` and ``detect``; ``text`` is the wording of
     a ``choose`` question or what ``score`` and ``prefer`` are about. ``gold_correct`` is about the *execution*: it
-    satisfies the criterion, or the error is absent.
+    satisfies the criterion, or the error is absent. ``instead`` are the performances whose clips are shown in place of
+    those asked about, one for each, where the clips are swapped; the truth stays that of the performances asked about.
     """
 
     question_id: str
@@ -219,6 +225,24 @@ class Question(NamedTuple):
     other_gold_score: float | None = None
     gold_choice: str | None = None
     gold_prefer: Preference | None = None
+    instead: tuple[Performance, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShowOptions:
+    """What a study settles about showing that is no factor of its grid.
+
+    ``seed`` is drawn from by ``shuffled``, ``swap`` says among which performances ``swapped`` chooses, ``region`` is
+    the body part that ``region_blur`` blurs (``all_but_`` before it: all the rest).
+    """
+
+    seed: int = 0
+    swap: Swap = "same_action"
+    region: str = "legs"
+
+
+#: Version of what is drawn, cropped, blurred and written from the performer's joints; raised when it changes.
+DRAWING = 1
 
 
 def in_order(question: Question, order: PairOrder) -> tuple[Performance, ...]:
@@ -235,7 +259,9 @@ class MediaSpec:
 
     ``fps`` or ``frames`` (or neither: the native rate) sets the sampling, ``max_frames`` caps it; ``max_side`` is the
     longer side in pixels that frames are scaled down to (never up). ``native_sampling`` marks a provider that samples
-    the clip it is given itself, at ``fps`` or its own default.
+    the clip it is given itself, at ``fps`` or its own default. ``drawing`` is the version of what is drawn from the
+    performer's joints, where anything is; ``region`` names what ``region_blur`` blurs, ``seed`` is drawn from by
+    ``shuffled``, ``swap`` says among which performances ``swapped`` chooses.
     """
 
     view: View = "rgb"
@@ -246,6 +272,15 @@ class MediaSpec:
     max_frames: int | None = None
     max_side: int = 768
     native_sampling: bool = False
+    drawing: int | None = None
+    region: str | None = None
+    seed: int | None = None
+    swap: Swap | None = None
+
+    @property
+    def posed(self) -> bool:
+        """Whether what is shown rests on the performer's joints."""
+        return self.perturbation != "text_only" and (self.view != "rgb" or self.perturbation == "region_blur")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

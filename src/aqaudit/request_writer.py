@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from aqaudit.keys import (
@@ -15,6 +16,7 @@ from aqaudit.keys import (
     spec_json,
     window_json,
 )
+from aqaudit.partners import Partners
 from aqaudit.prompts import strategies
 from aqaudit.prompts.guidelines import guideline
 from aqaudit.records import Request, in_order
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
     from aqaudit.study import Study
 
 
+#: Perturbations of the order of frames, which a single picture does not have: they are not asked about one.
+_TEMPORAL = frozenset({"frozen", "shuffled", "reversed"})
+
+
 class Sources(Protocol):
     """What the plan must know of media, from file headers and cached hashes only."""
 
@@ -37,11 +43,15 @@ class Sources(Protocol):
     def is_image(self, performance: Performance) -> bool:
         """Tell whether the performance is one picture."""
 
+    def pose_identity(self, performance: Performance) -> str:
+        """Say what the joints of a performance come from: a file by its hash, or a model by its version."""
+
 
 class PlannedRequest(NamedTuple):
     """A request of the plan: its key, its question, and what :meth:`request` needs to write it out.
 
-    ``facts`` are about what is shown: the performances asked about, then those of the examples.
+    ``facts`` are about what is shown: the performances asked about, then those shown in their place, then those of the
+    examples.
     """
 
     answer_key: str
@@ -83,6 +93,7 @@ class _Template(NamedTuple):
     settings: str
     draw: str
     seed: int
+    posed: bool
     key_end: str
     option_order: tuple[int, ...]
 
@@ -109,7 +120,8 @@ class Writer:
         self._sources = sources
         self._pool = pool
         self._settings = canonical_json(self._entry.key_settings())
-        self._facts: dict[str, _Facts] = {}
+        self._partners = Partners(dataset, study.seed, study.spec.swap)
+        self._facts: dict[tuple[str, bool], _Facts] = {}
         self._starts: dict[tuple[str, tuple[_Facts, ...]], str] = {}
         self._templates: dict[tuple[object, ...], list[_Template]] = {}
         self._put_of = ""
@@ -127,13 +139,33 @@ class Writer:
             facts, image = (this, that), this.image and that.image
         result = []
         for template in self._of(question, order, image=image):
-            shown = facts if other is None or template.cell.pair_order == "ab" else facts[::-1]
+            perturbation, asked = template.cell.perturbation, question
+            if image and perturbation in _TEMPORAL:
+                continue
+            if template.posed or perturbation == "swapped":
+                if perturbation == "swapped":
+                    asked = question._replace(instead=self._instead(question))
+                    if not asked.instead:
+                        continue
+                shown = self._shown(asked, template)
+            else:
+                shown = facts if other is None or template.cell.pair_order == "ab" else facts[::-1]
             if self._pool is not None and template.cell.shots:
-                result.append(self._with_examples(self._pool, question, template.cell, order, shown, image=image))
+                result.append(self._with_examples(self._pool, asked, template.cell, order, shown, image=image))
                 continue
             key = answer_key(self._start(template.show, shown), template.key_end)
-            result.append(PlannedRequest(key, question, template, shown))
+            result.append(PlannedRequest(key, asked, template, shown))
         return result
+
+    def _shown(self, question: Question, template: _Template) -> tuple[_Facts, ...]:
+        order = template.cell.pair_order
+        shown = (*in_order(question, order), *(question.instead if order == "ab" else question.instead[::-1]))
+        return tuple(self._fact(performance, posed=template.posed) for performance in shown)
+
+    def _instead(self, question: Question) -> tuple[Performance, ...]:
+        """Return the performances shown in place of those asked about, none where one of them has no partner."""
+        partners = [self._partners.of(performance) for performance in in_order(question, "ab")]
+        return tuple(one for one in partners if one is not None) if None not in partners else ()
 
     def _with_examples(
         self,
@@ -156,9 +188,9 @@ class Writer:
             made = self._template(question, cell, order, image=image, shots=drawn)
             known = self._put[words] = made, performances
         made, performances = known
-        spec = media_spec(cell, self._entry, image=image)
-        template = made._replace(cell=cell, spec=spec, show=spec_json(spec))
-        facts = (*shown, *(self._fact(p) for p in performances))
+        spec = media_spec(cell, self._entry, image=image, options=self._study.show_options)
+        template = made._replace(cell=cell, spec=spec, show=spec_json(spec), posed=spec.posed)
+        facts = (*shown, *(self._fact(p, posed=spec.posed) for p in performances))
         key = answer_key(self._start(template.show, facts), template.key_end)
         return PlannedRequest(key, question, template, facts, performances)
 
@@ -173,14 +205,17 @@ class Writer:
             )
         return known
 
-    def _fact(self, performance: Performance) -> _Facts:
-        known = self._facts.get(performance.id)
+    def _fact(self, performance: Performance, *, posed: bool = False) -> _Facts:
+        known = self._facts.get((performance.id, posed))
         if known is None:
             # Questions about one performance come together, so only a few need be remembered.
             if len(self._facts) > 1000:
                 self._facts.clear()
-            known = self._facts[performance.id] = _Facts(
-                source=self._sources.content_hash(performance),
+            source = self._sources.content_hash(performance)
+            if posed:
+                source += f"~{self._sources.pose_identity(performance)}"
+            known = self._facts[performance.id, posed] = _Facts(
+                source=source,
                 image=self._sources.is_image(performance),
                 window=window_json(performance),
             )
@@ -202,6 +237,8 @@ class Writer:
         self, question: Question, cell: Cell, order: tuple[int, ...], *, image: bool, shots: Sequence[Shot] = ()
     ) -> _Template:
         medium: Medium = "image" if image else "video" if self._entry.media_form == "video" else "frames"
+        if cell.view == "pose_text" and cell.perturbation != "text_only":
+            medium = "pose_text"
         shown_order = _shown_order(question, cell, order)
         chain = strategies.chain(
             question,
@@ -214,7 +251,7 @@ class Writer:
             guideline=self._guideline(question, cell),
             shots=shots,
         )
-        spec = media_spec(cell, self._entry, image=image)
+        spec = media_spec(cell, self._entry, image=image, options=self._study.show_options)
         seed = self._study.seed + cell.repeat
         prompt, draw = prompt_text(chain), f"repeat {cell.repeat}, seed {seed}"
         return _Template(
@@ -226,6 +263,7 @@ class Writer:
             settings=self._settings,
             draw=draw,
             seed=seed,
+            posed=spec.posed,
             key_end=key_end(prompt, self._settings, draw),
             option_order=shown_order,
         )
@@ -266,3 +304,20 @@ def _shown_order(question: Question, cell: Cell, drawn: tuple[int, ...]) -> tupl
 def shown_in_order(request: Request) -> tuple[Performance, ...]:
     """Return the performances a request shows: those asked about in their order, then those of its examples."""
     return (*in_order(request.question, request.cell.pair_order), *request.shots)
+
+
+def ways_of_showing(request: Request) -> list[tuple[Performance, MediaSpec, Performance | None]]:
+    """Return what a request shows, in order: a performance, how, and the one whose clip is shown in its place.
+
+    The clips of examples are their own, also where those asked about are swapped.
+    """
+    instead = request.question.instead
+    if not instead:
+        return [(performance, request.spec, None) for performance in shown_in_order(request)]
+    asked = in_order(request.question, request.cell.pair_order)
+    partners = instead if request.cell.pair_order == "ab" else instead[::-1]
+    plain = replace(request.spec, perturbation="none", swap=None)
+    return [
+        *((performance, request.spec, other) for performance, other in zip(asked, partners, strict=True)),
+        *((performance, plain, None) for performance in request.shots),
+    ]

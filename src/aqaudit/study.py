@@ -15,7 +15,20 @@ from aqaudit.models import catalog
 from aqaudit.pairs import Pairing
 from aqaudit.prompts import plugged, strategies
 from aqaudit.prompts.framing import framings, words_of
-from aqaudit.records import AnswerWords, BadInput, Cell, Framing, Kind, PairOrder, Perturbation, View, nearest
+from aqaudit.records import (
+    AnswerWords,
+    BadInput,
+    Cell,
+    Framing,
+    Kind,
+    PairOrder,
+    Perturbation,
+    PoseSource,
+    ShowOptions,
+    Swap,
+    View,
+    nearest,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -70,6 +83,9 @@ class StudySpec(BaseModel):
     model_config = _STRICT
     name: str = Field(pattern=_NAME)
     seed: Annotated[_Whole, Field(ge=-(2**63), lt=2**63)] = 0  # a column of 64 bits
+    pose: PoseSource = "auto"
+    swap: Swap = "same_action"
+    region: str = "legs"
     dataset: tuple[DatasetSpec, ...] = Field(min_length=1)
     grid: Grid
     skip: tuple[dict[str, Any], ...] = ()
@@ -95,6 +111,11 @@ class Study:
     def seed(self) -> int:
         """The seed of every random choice in the plan."""
         return self.spec.seed
+
+    @property
+    def show_options(self) -> ShowOptions:
+        """What the study settles about showing that is no factor of its grid."""
+        return ShowOptions(seed=self.spec.seed, swap=self.spec.swap, region=self.spec.region)
 
     @classmethod
     def read(

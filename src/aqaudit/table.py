@@ -312,10 +312,10 @@ def to_frame(answers: list[Answer]) -> pl.DataFrame:
     return pl.DataFrame(columns, schema=SCHEMA)
 
 
-def write_parquet(frame: pl.DataFrame, path: Path) -> None:
+def write_parquet(frame: pl.DataFrame, path: Path, *, metadata: dict[str, str] | None = None) -> None:
     """Write a frame so that ``path`` holds either the old or the whole new file, never a part."""
     with _whole(path) as partial:
-        frame.write_parquet(partial, compression="zstd")
+        frame.write_parquet(partial, compression="zstd", metadata=metadata)
 
 
 def copy_to_parquet(source: Path, path: Path) -> None:

@@ -209,6 +209,10 @@ def _print_outcome(outcome: Outcome, out: Path, resume: str) -> None:
             say(f"  failed to tag: {cause}: {n}")
     for model, reason in outcome.given_up.items():
         say(f"  model {model} was given up after {reason}")
+    for note in outcome.notes[:3]:
+        say(f"  note: {note}")
+    if len(outcome.notes) > 3:
+        say(f"  note: {len(outcome.notes) - 3} more performances without kinematics")
     if outcome.stopped:
         say(f"  stopped: {outcome.stopped}")
     if not outcome.complete:

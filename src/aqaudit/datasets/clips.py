@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from aqaudit.datasets.declarations import LARGEST
 from aqaudit.datasets.places import short
-from aqaudit.records import BadInput, Mask, Performance, Severity, nearest
+from aqaudit.records import BadInput, Mask, MaskStyle, Performance, Severity, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,6 +24,7 @@ KEYS = frozenset(
 MEDIA_SUFFIXES = (".mp4", ".mov", ".webm", ".jpg", ".jpeg", ".png")
 
 
+_MASK_KEYS = frozenset({"box", "from_s", "to_s", "style"})
 _Declared = TypeVar("_Declared")
 _NUMBERS = frozenset({int, float})
 _Intervals = tuple[tuple[float, float], ...] | None
@@ -271,8 +272,11 @@ def _masks(value: object) -> tuple[Mask, ...]:
 
 
 def _mask(given: Mapping[str, Any], key: str) -> Mask:
-    for unknown in given.keys() - {"box", "from_s", "to_s"}:
-        raise BadInput(f"{key}: unknown key {unknown!r}{nearest(unknown, ('box', 'from_s', 'to_s'))}")
+    for unknown in given.keys() - _MASK_KEYS:
+        raise BadInput(f"{key}: unknown key {unknown!r}{nearest(unknown, _MASK_KEYS)}")
+    style = given.get("style", "solid")
+    if style not in get_args(MaskStyle):
+        raise BadInput(f"{key}.style is {short(style)}; allowed: {', '.join(get_args(MaskStyle))}")
     box = given.get("box")
     if not isinstance(box, list) or len(box) != 4:
         raise BadInput(f"{key}.box is {short(box)}; allowed: [x0, y0, x1, y1] in pixels")
@@ -283,4 +287,4 @@ def _mask(given: Mapping[str, Any], key: str) -> Mask:
     to_s = _number(given["to_s"], f"{key}.to_s", 0) if "to_s" in given else None
     if to_s is not None and to_s <= (from_s or 0):
         raise BadInput(f"{key}.to_s is {to_s:g}; allowed: more than from_s, which is {from_s or 0:g}")
-    return Mask(box=(x0, y0, x1, y1), from_s=from_s, to_s=to_s)
+    return Mask(box=(x0, y0, x1, y1), from_s=from_s, to_s=to_s, style=style)

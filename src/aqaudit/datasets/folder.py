@@ -136,7 +136,8 @@ def _add_poses(performances: list[Performance], folder: Path) -> None:
     except (FileNotFoundError, NotADirectoryError):
         return
     for place, one in enumerate(performances):
-        if (name := f"{one.id}.npz") in files:
+        name = next((name for name in (f"{one.id}.npz", f"{one.id}.json") if name in files), None)
+        if name is not None:
             performances[place] = replace(one, pose=folder / name)
 
 

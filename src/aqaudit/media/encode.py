@@ -6,7 +6,6 @@ import io
 import re
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import chain
 from typing import TYPE_CHECKING
 
 import av
@@ -18,7 +17,9 @@ from av.video.frame import VideoFrame
 from aqaudit.media.video import MediaError, open_video
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Sequence
+
+    from av.container import OutputContainer
 
     from aqaudit.media.index import VideoIndex
     from aqaudit.media.views import Picture
@@ -47,35 +48,73 @@ def jpeg(picture: Picture) -> bytes:
     )
 
 
-def mp4(pictures: Iterator[Picture], times_s: Sequence[float], fps: float) -> bytes:
-    """Encode pictures of one even size as H.264 in an MP4, each shown at its time, the last one for 1/fps.
+class Mp4:
+    """An H.264 clip in an MP4, made picture by picture: each shown at its time, the last one for 1/fps.
 
-    The same pictures give the same bytes on every machine: one thread, no clock, no version strings.
+    Pictures are of one even size. The same pictures give the same bytes on every run: one thread, no clock, no version
+    strings.
     """
-    first = next(pictures)
-    height, width = first.shape[:2]
-    buffer = io.BytesIO()
-    with av.open(buffer, "w", format="mp4", options=_BITEXACT) as container:
-        stream = container.add_stream(
+
+    def __init__(self, times_s: Sequence[float], fps: float) -> None:
+        self._buffer = io.BytesIO()
+        self._last = round(_TICKS / fps)
+        self._fps = Fraction(fps).limit_denominator(1001)
+        self._ticks = [round((time_s - times_s[0]) * _TICKS) for time_s in times_s]
+        after = [*self._ticks[1:], self._ticks[-1] + self._last]
+        self._lasting = {tick: end - tick for tick, end in zip(self._ticks, after, strict=True)}
+        self._count = 0
+        self._container: OutputContainer | None = None
+
+    def add(self, picture: Picture) -> None:
+        """Add the next picture."""
+        if self._container is None:
+            self._open(*picture.shape[:2])
+        self._encode(_frame(picture, self._ticks[self._count]))
+        self._count += 1
+
+    def data(self) -> bytes:
+        """End the clip and return its bytes."""
+        self._encode(None)
+        self.close()
+        return self._buffer.getvalue()
+
+    def close(self) -> None:
+        """Let go of the encoder; does nothing when it is done."""
+        if self._container is not None:
+            self._container.close()
+            self._container = None
+
+    def _open(self, height: int, width: int) -> None:
+        self._container = av.open(self._buffer, "w", format="mp4", options=_BITEXACT)
+        self._stream = self._container.add_stream(
             "libx264",
-            rate=Fraction(fps).limit_denominator(1001),
+            rate=self._fps,
             options={"preset": "veryfast", "crf": "20", "threads": "1", "x264-params": "log-level=none"},
         )
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        stream.codec_context.time_base = Fraction(1, _TICKS)
-        stream.time_base = Fraction(1, _TICKS)
-        notes = BitStreamFilterContext(_FILTERS["h264"], "h264")
-        last = round(_TICKS / fps)
-        ticks = [round((time_s - times_s[0]) * _TICKS) for time_s in times_s]
-        lasting = {tick: after - tick for tick, after in zip(ticks, [*ticks[1:], ticks[-1] + last], strict=True)}
-        frames = (_frame(picture, tick) for picture, tick in zip(chain([first], pictures), ticks, strict=True))
-        for frame in chain(frames, [None]):
-            for packet in stream.encode(frame):
-                for kept in notes.filter(packet):
-                    kept.stream, kept.time_base = stream, stream.codec_context.time_base
-                    kept.duration = lasting.get(kept.pts or 0, last)
-                    container.mux(kept)
-    return buffer.getvalue()
+        self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, "yuv420p"
+        self._stream.codec_context.time_base = Fraction(1, _TICKS)
+        self._stream.time_base = Fraction(1, _TICKS)
+        self._notes = BitStreamFilterContext(_FILTERS["h264"], "h264")
+
+    def _encode(self, frame: VideoFrame | None) -> None:
+        if self._container is None:
+            return
+        for packet in self._stream.encode(frame):
+            for kept in self._notes.filter(packet):
+                kept.stream, kept.time_base = self._stream, self._stream.codec_context.time_base
+                kept.duration = self._lasting.get(kept.pts or 0, self._last)
+                self._container.mux(kept)
+
+
+def mp4(pictures: Iterable[Picture], times_s: Sequence[float], fps: float) -> bytes:
+    """Encode pictures as a whole clip, see :class:`Mp4`."""
+    clip = Mp4(times_s, fps)
+    try:
+        for picture in pictures:
+            clip.add(picture)
+        return clip.data()
+    finally:
+        clip.close()
 
 
 def _frame(picture: Picture, tick: int) -> VideoFrame:

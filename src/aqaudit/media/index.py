@@ -46,7 +46,7 @@ class VideoIndex:
     packets carry no usable stamps (``stamped`` is False) frames are known by their position in the decoder's output.
     ``harmed`` are packets (positions in ``order``), or frames where not stamped, that are known to be damaged.
     ``missing`` says what is there of a cut-off file, for an error message, and is empty for a whole one; the frames
-    listed are then those before the cut. ``aspect`` is the width of a pixel over its height.
+    listed are then those before the cut.
     """
 
     path: Path
@@ -59,7 +59,6 @@ class VideoIndex:
     harmed: tuple[int, ...]
     missing: str
     codec: str
-    aspect: Fraction | None
 
     @property
     def times_s(self) -> NDArray[np.float64]:
@@ -120,7 +119,7 @@ def index_video(path: Path) -> VideoIndex:
 
 @lru_cache(maxsize=16)
 def _index(path: Path, size: int, mtime_ns: int) -> VideoIndex:  # noqa: ARG001 - the key of the memory
-    with open_video(path) as (container, stream):
+    with open_video(path, quick=True) as (container, stream):
         try:
             index = _read_index(path, container, stream)
         except av.error.FFmpegError as error:
@@ -202,7 +201,6 @@ def _read_index(path: Path, container: InputContainer, stream: VideoStream) -> V
         harmed=tuple(seen.harmed),
         missing=missing,
         codec=stream.codec_context.name,
-        aspect=stream.sample_aspect_ratio,
     )
 
 
@@ -304,7 +302,6 @@ def _index_by_decoding(path: Path) -> VideoIndex:
             harmed=tuple(harmed),
             missing=missing,
             codec=stream.codec_context.name,
-            aspect=stream.sample_aspect_ratio,
         )
 
 

@@ -1,54 +1,63 @@
 """Perturbations: what is done to the whole clip to learn whether a model looks at it.
 
-A perturbation turns the sampled pictures, in order, into as many pictures of the same size. It takes and gives an
-iterator, so that one which needs only a running figure never holds a clip in memory.
+The number of pictures, their size and their times stay those of the clip. ``blank`` shows its mean colour; ``frozen``,
+``shuffled`` and ``reversed`` show its own pictures in another order; ``swapped`` another performance; ``region_blur``
+blurs a body part (:mod:`aqaudit.media.region`); ``text_only`` shows no media at all.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import random
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
-from aqaudit.records import BadInput
+from aqaudit.records import BadInput, Perturbation, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from aqaudit.media.views import Picture
 
-
-def none(pictures: Iterator[Picture]) -> Iterator[Picture]:
-    """Leave the clip as it is."""
-    return pictures
+#: The perturbations that can be prepared.
+PERTURBATIONS: tuple[str, ...] = get_args(Perturbation)
 
 
-def blank(pictures: Iterator[Picture]) -> Iterator[Picture]:
-    """Replace every picture by one in the clip's mean colour."""
-    total = np.zeros(3)
-    shapes = []
-    for picture in pictures:
-        total += picture.mean(axis=(0, 1), dtype=np.float64)
-        shapes.append(picture.shape)
-    if not shapes:
-        return
-    colour = np.rint(total / len(shapes)).astype(np.uint8)
-    # One array for all: whoever encodes can see that it is the same picture again.
-    plain = np.full(shapes[0], colour, dtype=np.uint8)
-    for shape in shapes:
-        if shape != plain.shape:
-            plain = np.full(shape, colour, dtype=np.uint8)
-        yield plain
+def check_perturbation(name: str) -> None:
+    """Check that a perturbation can be prepared; :class:`BadInput` names the available ones."""
+    if name not in PERTURBATIONS:
+        raise BadInput(f"perturbation '{name}' cannot be prepared{nearest(name, PERTURBATIONS)}")
 
 
-_DONE: dict[str, Callable[[Iterator[Picture]], Iterator[Picture]]] = {"none": none, "blank": blank}
+def order(name: str, count: int, draw: str) -> list[int]:
+    """Return which of ``count`` pictures is shown in each place.
 
-#: The perturbations that can be prepared; ``text_only`` shows no media at all.
-PERTURBATIONS: tuple[str, ...] = (*_DONE, "text_only")
+    ``frozen``: the middle one everywhere. ``reversed``: the last one first. ``shuffled``: an order drawn by ``draw``,
+    never the true one where there are two or more. All others: the true one.
+    """
+    places = list(range(count))
+    if name == "frozen":
+        return [count // 2] * count
+    if name == "reversed":
+        return places[::-1]
+    if name == "shuffled" and count > 1:
+        rng, mixed = random.Random(draw), list(places)
+        while mixed == places:
+            rng.shuffle(mixed)
+        return mixed
+    return places
 
 
-def perturbation(name: str) -> Callable[[Iterator[Picture]], Iterator[Picture]]:
-    """Return the perturbation of this name; :class:`BadInput` names the available ones."""
-    if name not in _DONE:
-        raise BadInput(f"perturbation '{name}' cannot be prepared; available: {', '.join(PERTURBATIONS)}")
-    return _DONE[name]
+class MeanColour:
+    """The mean colour of the pictures of a clip, of which none need be kept."""
+
+    def __init__(self) -> None:
+        self._total = np.zeros(3)
+        self._count = 0
+
+    def add(self, picture: Picture) -> None:
+        """Take one more picture into the mean; each counts alike."""
+        self._total += picture.mean(axis=(0, 1), dtype=np.float64)
+        self._count += 1
+
+    def plain(self, width: int, height: int) -> Picture:
+        """Return a picture in the mean colour."""
+        return np.full((height, width, 3), np.rint(self._total / self._count).astype(np.uint8), dtype=np.uint8)

@@ -11,7 +11,7 @@ from aqaudit.records import BadInput, MediaPart
 if TYPE_CHECKING:
     from pathlib import Path
 
-_SUFFIXES = {"image/jpeg": ".jpg", "image/png": ".png", "video/mp4": ".mp4"}
+_SUFFIXES = {"image/jpeg": ".jpg", "image/png": ".png", "video/mp4": ".mp4", "text/plain": ".txt"}
 
 
 class MediaStore:

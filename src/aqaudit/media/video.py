@@ -8,9 +8,9 @@ frames it reaches.
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import av
 import numpy as np
@@ -20,6 +20,7 @@ from aqaudit.records import BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from fractions import Fraction
     from pathlib import Path
 
     from av.container import InputContainer
@@ -36,6 +37,10 @@ DECODE_SECONDS = 120.0  # for one clip
 # Only real files with frames of their own: no play lists or scripts that name other files, no network.
 _CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,h264,hevc,m4v,ivf,mxf,gif"
 _OPTIONS = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
+# Containers whose headers describe their streams.
+_DESCRIBED = ("mov", "matroska")
+# For every stream, while the file is opened only: decode nothing.
+_UNDECODED = [{"skip_frame": "all"}] * 64
 # Decoders for which leaving out unwanted non-reference frames was shown to be bit-exact.
 _SKIPPING = ("h264", "hevc", "mpeg4")
 
@@ -46,6 +51,14 @@ class MediaError(BadInput):
 
 class _UnsureError(Exception):
     """The short way of decoding met something odd; the long way decides."""
+
+
+class Decoded(NamedTuple):
+    """A decoded frame: its position among the shown ones, and the width of its pixels over their height if known."""
+
+    at: int
+    frame: VideoFrame
+    aspect: Fraction | None
 
 
 class Deadline:
@@ -64,29 +77,61 @@ class Deadline:
 
 
 @contextmanager
-def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Open a file and its (first, not cover art) video stream; :class:`MediaError` where there is none."""
+def open_video(path: Path, *, quick: bool = False) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """Open a file and its (first, not cover art) video stream; :class:`MediaError` where there is none.
+
+    ``quick`` does not decode the first frames to learn more of the stream, which costs as much as a fifth of decoding
+    four seconds, where the file's header tells enough. What only decoding tells is then known after the first frame:
+    the shape of pixels that the container does not state, and how far frames are reordered.
+    """
+    with ExitStack() as closing:
+        container = None
+        if quick:
+            # Some containers do not know their streams before they are decoded; the long way says what is wrong.
+            with suppress(MediaError):
+                container = closing.enter_context(_opened(path, _UNDECODED))
+        if container is None or (quick and not _told(container)):
+            closing.close()
+            container = closing.enter_context(_opened(path))
+        yield container, _stream(path, container)
+
+
+def _told(container: InputContainer) -> bool:
+    videos = container.streams.video
+    known = [getattr(one, "codec_context", None) for one in videos]
+    return container.format.name.startswith(_DESCRIBED) and all(one and one.width and one.height for one in known)
+
+
+def _opened(path: Path, streams: Any = None) -> InputContainer:
     try:
-        container = av.open(str(path.absolute()), "r", container_options=_OPTIONS, metadata_errors="replace")
+        return av.open(
+            str(path.absolute()),
+            "r",
+            container_options=_OPTIONS,
+            stream_options=streams,
+            metadata_errors="replace",
+        )
     except (av.error.FFmpegError, OSError, ValueError) as error:
         what = error.strerror if isinstance(error, OSError) else str(error)
         raise MediaError(
             f"{path}: cannot be read as video ({what}); allowed: a video, a picture or a folder of numbered frames"
         ) from None
-    with container:
-        streams = [one for one in container.streams.video if not one.disposition & Disposition.attached_pic]
-        if not streams:
-            held = ", ".join(sorted({one.type for one in container.streams})) or "nothing"
-            raise MediaError(f"{path}: has no video stream (it holds: {held})")
-        stream = streams[0]
-        # A stream of an unknown codec has no context, which the type stubs do not say.
-        if getattr(stream, "codec_context", None) is None:
-            raise MediaError(f"{path}: its video codec is not known; re-encode it, for example as H.264")
-        check_size(path, stream.codec_context.width, stream.codec_context.height)
-        stream.codec_context.thread_count = 1  # clips run side by side instead
-        # Frames larger than the header says are refused by the decoder.
-        stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
-        yield container, stream
+
+
+def _stream(path: Path, container: InputContainer) -> VideoStream:
+    streams = [one for one in container.streams.video if not one.disposition & Disposition.attached_pic]
+    if not streams:
+        held = ", ".join(sorted({one.type for one in container.streams})) or "nothing"
+        raise MediaError(f"{path}: has no video stream (it holds: {held})")
+    stream = streams[0]
+    # A stream of an unknown codec has no context, which the type stubs do not say.
+    if getattr(stream, "codec_context", None) is None:
+        raise MediaError(f"{path}: its video codec is not known; re-encode it, for example as H.264")
+    check_size(path, stream.codec_context.width, stream.codec_context.height)
+    stream.codec_context.thread_count = 1  # clips run side by side instead
+    # Frames larger than the header says are refused by the decoder.
+    stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+    return stream
 
 
 def check_size(path: Path, width: int, height: int) -> None:
@@ -103,7 +148,7 @@ def packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[V
         return
 
 
-def decode(index: VideoIndex, wanted: Sequence[int], deadline: Deadline) -> Iterator[tuple[int, VideoFrame]]:
+def decode(index: VideoIndex, wanted: Sequence[int], deadline: Deadline) -> Iterator[Decoded]:
     """Decode the wanted frames (positions in ``index.shown``, increasing) in the order shown, and nothing needless.
 
     Only the stretches from a key frame to the last wanted frame after it are decoded, without their unwanted
@@ -115,15 +160,14 @@ def decode(index: VideoIndex, wanted: Sequence[int], deadline: Deadline) -> Iter
         A wanted frame is damaged, rests on a damaged one, or is not there; or the time is over.
     """
     given = 0
-    if index.stamped:
+    for quick in (True, False) if index.stamped else ():
         try:
-            for item in _decode_stretches(index, wanted, deadline):
+            for item in islice(_decode_stretches(index, wanted, deadline, quick=quick), given, None):
                 yield item
                 given += 1
         except (_UnsureError, av.error.FFmpegError):
-            pass
-        else:
-            return
+            continue
+        return
     yield from islice(_decode_all(index, wanted, deadline), given, None)
 
 
@@ -140,12 +184,14 @@ def _stretches(index: VideoIndex, wanted: Sequence[int]) -> list[tuple[int, int,
     return found
 
 
-def _decode_stretches(index: VideoIndex, wanted: Sequence[int], deadline: Deadline) -> Iterator[tuple[int, VideoFrame]]:
+def _decode_stretches(
+    index: VideoIndex, wanted: Sequence[int], deadline: Deadline, *, quick: bool
+) -> Iterator[Decoded]:
     targets = index.packets(wanted)
     stamps = {int(index.shown[position]) for position in wanted}
     if any(index.reaches(harmed, targets) for harmed in index.harmed):
         raise _UnsureError
-    with open_video(index.path) as (container, stream):
+    with open_video(index.path, quick=quick) as (container, stream):
         skipping = stream.codec_context.name in _SKIPPING
         numbered = _numberedpackets(index, container, stream, index.key(targets[0]))
         for first, last, inside in _stretches(index, wanted):
@@ -167,7 +213,7 @@ def _decode_stretches(index: VideoIndex, wanted: Sequence[int], deadline: Deadli
                         continue
                     if expected is None or frame.pts != index.shown[expected]:
                         raise _UnsureError
-                    yield expected, frame
+                    yield Decoded(expected, frame, _aspect(stream))
                     expected = next(coming, None)
                 if number == last:
                     break
@@ -203,7 +249,7 @@ def _numberedpackets(
         number += 1
 
 
-def _decode_all(index: VideoIndex, wanted: Sequence[int], deadline: Deadline) -> Iterator[tuple[int, VideoFrame]]:
+def _decode_all(index: VideoIndex, wanted: Sequence[int], deadline: Deadline) -> Iterator[Decoded]:
     """Decode from the start of the file, every frame, and be the judge of what is damaged."""
     targets = index.packets(wanted) if index.stamped else list(wanted)
     for harmed in index.harmed:
@@ -229,7 +275,7 @@ def _decode_all(index: VideoIndex, wanted: Sequence[int], deadline: Deadline) ->
                 here = frame.pts == index.shown[expected] if index.stamped else count == expected
                 count += 1
                 if here and expected is not None:
-                    yield expected, frame
+                    yield Decoded(expected, frame, _aspect(stream))
                     expected = next(coming, None)
                     if expected is None:
                         return
@@ -238,6 +284,11 @@ def _decode_all(index: VideoIndex, wanted: Sequence[int], deadline: Deadline) ->
             f"{index.path}: {len(wanted) - wanted.index(expected)} of {len(wanted)} wanted frames cannot be decoded, "
             f"the first at {index.times_s[expected]:.2f} s; replace the file or leave this performance out"
         )
+
+
+def _aspect(stream: VideoStream) -> Fraction | None:
+    """Return the width of a pixel over its height, as the container says, or else the pictures themselves."""
+    return stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
 
 
 def _damaged(index: VideoIndex, packet: int) -> MediaError:

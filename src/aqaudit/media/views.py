@@ -1,58 +1,143 @@
-"""Views: what is drawn of a frame. A view is a function from one RGB picture to another of the same size."""
+"""Views: what is drawn of a frame. Every view of a clip is made from the same decoded frames.
+
+``rgb`` is the frame itself; ``crop`` the performer's box; ``overlay`` the frame with the skeleton drawn on it;
+``skeleton`` the skeleton on black; ``pose_text`` angles and distances as text (:mod:`aqaudit.media.pose_text`).
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aqaudit.records import BadInput
+from aqaudit.media import skeleton
+from aqaudit.media.cropping import Crop, crop_of
+from aqaudit.media.region import hidden, obscured
+from aqaudit.media.video import MediaError
+from aqaudit.records import BadInput, View, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from aqaudit.records import Mask
+    from aqaudit.media.still import Still
+    from aqaudit.pose.keypoints import Keypoints
+    from aqaudit.records import MediaSpec
 
 #: One upright picture, height x width x 3.
 Picture = NDArray[np.uint8]
 
-GREY = 128
-
-
-def rgb(picture: Picture) -> Picture:
-    """Show the frame as it is."""
-    return picture
-
-
-_DRAWN: dict[str, Callable[[Picture], Picture]] = {"rgb": rgb}
-
 #: The views that can be prepared.
-VIEWS: tuple[str, ...] = tuple(_DRAWN)
+VIEWS: tuple[str, ...] = get_args(View)
 
 
-def view(name: str) -> Callable[[Picture], Picture]:
-    """Return the view of this name; :class:`BadInput` names the available ones."""
-    if name not in _DRAWN:
-        raise BadInput(f"view '{name}' cannot be prepared; available: {', '.join(VIEWS)}")
-    return _DRAWN[name]
+def check_view(name: str) -> None:
+    """Check that a view can be prepared; :class:`BadInput` names the available ones."""
+    if name not in VIEWS:
+        raise BadInput(f"view '{name}' cannot be prepared{nearest(name, VIEWS)}")
 
 
-def masked(picture: Picture, masks: Sequence[Mask], time_s: float) -> Picture:
-    """Cover with mid-grey what no model may see at ``time_s`` (seconds on the source's time line).
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawing:
+    """How the frames of one clip are drawn in one view.
 
-    Boxes are in pixels of the upright source picture, or in shares of it, and cover every pixel they touch.
+    ``pose`` are the joints at the rows of the window, ``first`` the position of its first frame, ``size`` the person's
+    over the clip (in the pixels of the pose), ``crop`` their box; None where the view does not need them.
     """
-    covered = picture
-    for mask in masks:
-        starts, ends = mask.from_s, mask.to_s
-        if (starts is not None and time_s < starts) or (ends is not None and time_s > ends):
-            continue
-        if covered is picture:
-            covered = picture.copy()
-        high, wide = picture.shape[:2] if mask.relative else (1, 1)
-        x0, x1 = sorted((mask.box[0] * wide, mask.box[2] * wide))
-        y0, y1 = sorted((mask.box[1] * high, mask.box[3] * high))
-        left, top = max(0, int(np.floor(x0))), max(0, int(np.floor(y0)))
-        covered[top : max(top, int(np.ceil(y1))), left : max(left, int(np.ceil(x1)))] = GREY
-    return covered
+
+    view: View
+    max_side: int
+    even: bool
+    first: int = 0
+    pose: Keypoints | None = None
+    size: float = 0.0
+    crop: Crop | None = None
+    region: str | None = None
+
+    def draw(self, at: int, still: Still) -> Picture:
+        """Draw the frame at a position; the picture may be shared and must not be changed."""
+        if self.pose is None:
+            return still.scaled(*still.fitted(self.max_side, even=self.even))
+        row = self.pose.points[at - self.first]
+        self._check(still)
+        if self.view == "crop":
+            return self._cropped(at, still)
+        width, height = still.fitted(self.max_side, even=self.even)
+        scale = width / self.pose.width, height / self.pose.height
+        size = self.size * max(scale)
+        points = row * np.array([*scale, 1.0], dtype=np.float32)
+        if self.view == "skeleton":
+            picture = np.zeros((height, width, 3), dtype=np.uint8)
+        else:
+            picture = still.scaled(width, height)
+            if self.region is not None:
+                picture = obscured(picture, self._bridged(at) * np.array([*scale, 1.0]), self.region, size)
+        if self.view == "rgb":
+            return picture
+        if self.view == "overlay" and self.region is None:
+            picture = picture.copy()
+        skeleton.draw(picture, points if self.region is None else hidden(points, self.region), size)
+        return picture
+
+    def _cropped(self, at: int, still: Still) -> Picture:
+        if self.pose is None or self.crop is None:
+            raise AssertionError("a crop has a pose")
+        to_x, to_y = still.width / self.pose.width, still.height / self.pose.height
+        x0, y0, x1, y1 = self.crop.box(at - self.first)
+        wide, high = max(1, round((x1 - x0) * to_x)), max(1, round((y1 - y0) * to_y))
+        left = min(max(0, round(x0 * to_x)), max(0, still.width - wide))
+        top = min(max(0, round(y0 * to_y)), max(0, still.height - high))
+        wide, high = min(wide, still.width), min(high, still.height)
+        width, height = still.fitted_part(wide, high, self.max_side, even=self.even)
+        picture = still.part((left, top, left + wide, top + high), width, height)
+        if self.region is None:
+            return picture
+        scale = width / wide, height / high
+        points = self._bridged(at) * np.array([to_x, to_y, 1.0]) - np.array([left, top, 0.0])
+        return obscured(picture, points * np.array([*scale, 1.0]), self.region, self.size * to_x * max(scale))
+
+    def _bridged(self, at: int) -> NDArray[np.float64]:
+        """Return the joints of a frame, those not found from the nearest frame: what hides must not have gaps."""
+        if self.pose is None:
+            raise AssertionError("bridging needs a pose")
+        points = self.pose.points[at - self.first].astype(np.float64)
+        for joint in np.flatnonzero(points[:, 2] <= 0):
+            rows = np.flatnonzero(self.pose.points[:, joint, 2] > 0)
+            if len(rows):
+                points[joint] = self.pose.points[rows[np.argmin(np.abs(rows - (at - self.first)))], joint]
+        return np.asarray(points, dtype=np.float64)
+
+    def _check(self, still: Still) -> None:
+        pose = self.pose
+        if pose is not None and abs(still.width * pose.height - still.height * pose.width) > 0.02 * (
+            still.height * pose.width
+        ):
+            raise MediaError(
+                f"its keypoints are of frames of {pose.width} x {pose.height} pixels, but it shows {still.width} x "
+                f"{still.height}; write them for the upright frame"
+            )
+
+
+def drawing(spec: MediaSpec, *, even: bool, first: int, pose: Keypoints | None) -> Drawing:
+    """Set up the drawing of a clip; ``pose`` are the joints at its window's rows.
+
+    Raises
+    ------
+    MediaError
+        The view needs joints and the performer is not found in any frame.
+    """
+    plain = Drawing(view=spec.view, max_side=spec.max_side, even=even, first=first)
+    if not spec.posed:
+        return plain
+    size = skeleton.clip_size(pose) if pose is not None else 0.0
+    if pose is None or size <= 0:
+        raise MediaError("the performer is found in no frame of it, which this view or perturbation needs")
+    return Drawing(
+        view=spec.view,
+        max_side=spec.max_side,
+        even=even,
+        first=first,
+        pose=pose,
+        size=size,
+        crop=crop_of(pose) if spec.view == "crop" else None,
+        region=spec.region if spec.perturbation == "region_blur" else None,
+    )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aqaudit.pose.coco17 import FROM_MHR70, JOINTS
-from aqaudit.pose.keypoints import Keypoints, cleaned
+from aqaudit.pose.keypoints import cleaned
 from aqaudit.pose.tracking import performer
 from aqaudit.records import BadInput
 
@@ -44,31 +44,6 @@ class PoseFile:
     fps: float | None = None
     width: int | None = None
     height: int | None = None
-
-    def keypoints(self, times_s: NDArray[np.float64], width: int, height: int, where: Path) -> Keypoints:
-        """Return the keypoints of a source shown at these times, in the pixels of its upright frame.
-
-        Raises
-        ------
-        BadInput
-            The file has not one row a frame, or is of a frame of another shape.
-        """
-        if len(self.points) != len(times_s):
-            raise BadInput(
-                f"{where}: holds {len(self.points)} rows of keypoints, but its media show {len(times_s)} frames; "
-                "one row a shown frame is needed, NaN where nobody was found"
-            )
-        scale = 1.0
-        if self.width and self.height:
-            scale = width / self.width
-            if abs(scale * self.height - height) > max(2.0, 0.01 * height):
-                raise BadInput(
-                    f"{where}: is of frames of {self.width} x {self.height} pixels, but its media are {width} x "
-                    f"{height}; write it for the upright frame"
-                )
-        points = self.points.copy()
-        points[..., :2] *= scale
-        return Keypoints(points=points, times_s=times_s, width=width, height=height, joints3d=self.joints3d)
 
 
 def read_pose_file(path: Path) -> PoseFile:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from aqaudit.prompts.shots import Shot
     from aqaudit.records import AnswerWords, Framing, Kind, PairOrder, Question, Scale
 
-Medium = Literal["image", "frames", "video"]
+Medium = Literal["image", "frames", "video", "pose_text"]
 
 names = template.strategies
 

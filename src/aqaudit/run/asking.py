@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
     from aqaudit.models.call import Reply
     from aqaudit.models.catalog import ModelEntry
-    from aqaudit.records import MediaPart, Question, Request, Shown, Step
+    from aqaudit.records import MediaPart, Performance, Question, Request, Shown, Step
+
+#: The kind of file that goes into a prompt as words.
+TEXT = "text/plain"
 
 Number = TypeVar("Number", int, float)
 
@@ -70,7 +73,7 @@ def _item_values(question: Question) -> tuple[object, ...]:
         severity.tolerance if severity else None,
         severity.unit if severity else None,
         performance.family,
-        json.dumps(dict(performance.tags), sort_keys=True) if performance.tags else None,
+        _tags(question),
         question.gold_correct,
         question.gold_score,
         question.other_gold_score,
@@ -79,6 +82,30 @@ def _item_values(question: Question) -> tuple[object, ...]:
         question.scale.min if question.scale else None,
         question.scale.max if question.scale else None,
     )
+
+
+def _tags(question: Question) -> str | None:
+    """Return the tags, and for swapped clips whose clip is shown and what is true of it, as JSON."""
+    tags: dict[str, object] = dict(question.performance.tags)
+    for name, shown in zip(("shown_id", "shown_other_id"), question.instead, strict=False):
+        tags[name] = shown.id
+    if len(question.instead) == 1:
+        tags |= _truth_shown(question, question.instead[0])
+    return json.dumps(tags, sort_keys=True) if tags else None
+
+
+def _truth_shown(question: Question, shown: Performance) -> dict[str, object]:
+    """Return the truth about the clip that is shown, as far as the data set knows it."""
+    subject = question.criterion or ""
+    if question.kind == "verify" and subject in shown.criteria:
+        return {"shown_gold_correct": shown.criteria[subject]}
+    if question.kind == "detect" and question.error in shown.errors:
+        return {"shown_gold_correct": shown.errors[question.error or ""] == ()}
+    if question.kind == "score" and subject in shown.scores:
+        return {"shown_gold_score": shown.scores[subject]}
+    if question.kind == "choose" and subject in shown.choices:
+        return {"shown_gold_choice": shown.choices[subject]}
+    return {}
 
 
 def _expected(request: Request) -> Expected:
@@ -147,8 +174,12 @@ def _parts(step: Step, shown: Sequence[Shown], done: Sequence[EarlierCall], aske
         elif part.name == "step":
             parts.append(done[(part.step or 1) - 1].said)
         else:
-            parts.extend(shown[_place(part, asked)].parts)
+            parts.extend(_sent(one) for one in shown[_place(part, asked)].parts)
     return tuple(parts)
+
+
+def _sent(part: MediaPart) -> str | MediaPart:
+    return part.path.read_text(encoding="utf-8") if part.mime == TEXT else part
 
 
 def _place(slot: Slot, asked: int) -> int:
@@ -209,8 +240,8 @@ def answer_row(
         fps_asked=cell.sampling,
         fps_sent=first.fps,
         frames_sent=sum(s.frames for s in shown),
-        width=first.width,
-        height=first.height,
+        width=first.width or None,
+        height=first.height or None,
         shots=cell.shots,
         pair_order=cell.pair_order if question.kind == "prefer" else None,
         option_order=list(request.option_order) or None,
@@ -242,7 +273,7 @@ def _parsed_columns(parsed: Parsed) -> dict[str, Any]:
 
 
 def _form_sent(shown: Sequence[Shown]) -> str:
-    parts = [part for s in shown for part in s.parts]
+    parts = [part for s in shown for part in s.parts if part.mime != TEXT]
     if not parts:
         return "none"
     return "video" if any(part.mime.startswith("video/") for part in parts) else "frames"

@@ -21,13 +21,14 @@ from aqaudit.media.store import MediaStore
 from aqaudit.models.call import AskFailed
 from aqaudit.models.catalog import open_model
 from aqaudit.records import BadInput
-from aqaudit.request_writer import shown_in_order
+from aqaudit.request_writer import ways_of_showing
 from aqaudit.run import folder
 from aqaudit.run.asking import answer_row, ask_chain, item_columns, item_digest
 from aqaudit.run.attempts import Attempts, Line
 from aqaudit.run.estimate import check_price, check_prices, first_prices
 from aqaudit.run.journal import Change, DiskFullError, Failure
 from aqaudit.run.limits import Brakes, Budget, DiskWatch, StopAsking
+from aqaudit.run.measured import write_kinematics
 from aqaudit.run.progress import ProgressLine, Tally
 from aqaudit.run.showing import Projector
 from aqaudit.run.trace_judge import JudgeTally, Judging, open_judge
@@ -50,12 +51,17 @@ _CLOSE_S = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a run ended. ``stopped`` says why it ended early; ``given_up`` which models were given up and why."""
+    """How a run ended.
+
+    ``stopped`` says why it ended early; ``given_up`` which models were given up and why; ``notes`` what of the clips
+    could not be measured.
+    """
 
     tally: Tally
     stopped: str | None
     given_up: Mapping[str, str]
     judged: JudgeTally | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -104,6 +110,12 @@ def run(prepared: Prepared, *, quiet: bool = False) -> Outcome:
             gc.unfreeze()
             # The journal holds everything; a table that cannot be written now is written by the next run.
             problem = folder.try_export(options.out, journal)
+        notes: list[str] = []
+        try:
+            notes = write_kinematics(prepared, anew=outcome.tally.answered > 0)
+        except OSError as error:
+            problem = problem or f"kinematics in {options.out} cannot be written: {error.strerror or error}"
+        outcome = replace(outcome, notes=tuple(notes))
         return outcome if problem is None else replace(outcome, stopped=outcome.stopped or problem)
 
 
@@ -125,7 +137,7 @@ class _Engine:
         self._journal_turn = anyio.CapacityLimiter(1)
         self._brakes = Brakes(DiskWatch(self._options.out), budget)
         self._projector = Projector(
-            MediaStore(self._options.out / "media"), prepared.sources, journal, self._in_journal
+            MediaStore(self._options.out / "media"), prepared.sources, prepared.study, journal, self._in_journal
         )
         self._tally = Tally()
         self._answered: set[str] = set()
@@ -263,7 +275,7 @@ class _Engine:
         attempts = Attempts(line=line)
         try:
             self._brakes.check()
-            shown = [await self._projector.show(p, request.spec) for p in shown_in_order(request)]
+            shown = [await self._projector.show(*way) for way in ways_of_showing(request)]
             several = len(request.chain.steps) > 1
             earlier = await self._in_journal(self._journal.earlier_calls, request.answer_key) if several else ()
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _SAMPLE = 2000
 #: Assumed length of an answer in tokens, without and with thinking. Ours, not measured on a particular model.
 _OUTPUT, _OUTPUT_THINKING = 150, 2000
+#: Tokens of one moment of pose as text: a line of about a hundred characters, mostly figures.
+_LINE = 50.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +86,9 @@ def request_tokens(request: Request, entry: ModelEntry, prepared: Prepared) -> i
     for performance in shown_in_order(request):
         info = prepared.sources.describe(performance)
         frames = frames_sent(performance, request.spec, prepared)
+        if request.spec.view == "pose_text":
+            media += _LINE * frames
+            continue
         media += media_tokens(entry, (info.width, info.height), request.spec.max_side, frames, request.spec.form)
     return math.ceil(text + media)
 

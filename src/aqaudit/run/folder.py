@@ -8,6 +8,7 @@ import os
 import shutil
 import sqlite3
 import time
+from collections import Counter
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ import polars as pl
 
 from aqaudit.records import BadInput
 from aqaudit.run.journal import Journal
+from aqaudit.run.measured import merge_kinematics
 from aqaudit.run.tracing import write_trace_steps
 from aqaudit.table import copy_to_parquet, write_parquet
 
@@ -148,10 +150,17 @@ def keep_datasets(path: Path, datasets: Iterable[Dataset]) -> None:
             "citation": one.citation,
             "show_frames": one.show_frames,
             "problems": len(one.problems),
+            "masked": _masked(one),
         }
         for one in datasets
     }
     _write_datasets(path / DATASETS, [path / DATASETS], facts)
+
+
+def _masked(dataset: Dataset) -> dict[str, int]:
+    """Count the performances in which rectangles are hidden, and these by how they are hidden."""
+    styles = Counter(str(mask.style) for performance in dataset.performances for mask in performance.masks)
+    return {"performances": sum(bool(p.masks) for p in dataset.performances), **styles}
 
 
 def _write_datasets(target: Path, sources: Iterable[Path], facts: dict[str, dict[str, object]]) -> None:
@@ -215,6 +224,7 @@ def merge(sources: Sequence[Path], out: Path) -> tuple[int, int]:
             shutil.copyfile(study, out / "study.toml")
         _write_datasets(out / DATASETS, [source / DATASETS for source in sources], {})
         export(out, journal)
+        merge_kinematics(sources, out)
         answered, failed = journal.counts()
         return answered, sum(sum(causes.values()) for causes in failed.values())
 

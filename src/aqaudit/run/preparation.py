@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING
 
 from aqaudit import datasets
 from aqaudit.media.perturb import PERTURBATIONS
+from aqaudit.media.posed import Poses
+from aqaudit.media.region import region
 from aqaudit.media.source import SourceCache, check
 from aqaudit.media.views import VIEWS
 from aqaudit.plan import Plan
-from aqaudit.records import BadInput, nearest
+from aqaudit.records import KINDS, BadInput, MediaSpec, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
     from aqaudit.media.source import SourceInfo
-    from aqaudit.records import Dataset, Performance
+    from aqaudit.records import Dataset, Performance, PoseSource
     from aqaudit.study import DatasetSpec, Study
 
 
@@ -48,8 +50,9 @@ class RunOptions:
 class MediaSources:
     """The plan's view of media: content hashes and kinds, from headers and the cache."""
 
-    def __init__(self, cache: SourceCache) -> None:
+    def __init__(self, cache: SourceCache, pose: PoseSource = "auto") -> None:
         self._cache = cache
+        self.poses = Poses(cache, pose)
 
     def content_hash(self, performance: Performance) -> str:
         """Return the SHA-256 of the source's bytes."""
@@ -62,6 +65,10 @@ class MediaSources:
     def is_image(self, performance: Performance) -> bool:
         """Tell whether the performance is one picture."""
         return self._cache.describe(performance).kind == "image"
+
+    def pose_identity(self, performance: Performance) -> str:
+        """Say what the joints of a performance come from: a file by its hash, or a model by its version."""
+        return self.poses.identity(performance)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,9 +92,10 @@ def prepare(study: Study, options: RunOptions) -> Prepared:
     _check_grid(study)
     found, training = _read(study)
     _check_uploads(study, found, options.allow_upload)
-    sources = MediaSources(SourceCache(None))
+    sources = MediaSources(SourceCache(None), study.spec.pose)
     for dataset in found:
         _check_media(dataset.performances, sources)
+    _check_poses(study, found, sources)
     plan = Plan.of(study, found, sources, options.shard, training)
     for planned in plan.datasets if training else ():
         _check_media(planned.examples(), sources)
@@ -104,7 +112,7 @@ def plan_only(study: Study) -> Plan:
     """
     _check_grid(study)
     found, training = _read(study)
-    return Plan.of(study, found, MediaSources(SourceCache(None)), None, training)
+    return Plan.of(study, found, MediaSources(SourceCache(None), study.spec.pose), None, training)
 
 
 def _check_grid(study: Study) -> None:
@@ -115,6 +123,19 @@ def _check_grid(study: Study) -> None:
         if change not in PERTURBATIONS:
             hint = nearest(change, PERTURBATIONS)
             raise BadInput(f"{study.name}: grid.perturbation: '{change}' is not available{hint}")
+    try:
+        region(study.spec.region)
+    except BadInput as error:
+        raise BadInput(f"{study.name}: {error}") from None
+
+
+def _check_poses(study: Study, found: Iterable[Dataset], sources: MediaSources) -> None:
+    """Find out what the joints come from where the study needs any, so that a lack shows now; nothing is estimated."""
+    for dataset in found:
+        cells = [c for model in study.models for kind in KINDS for c in study.cells(kind, model, dataset.name)]
+        if any(MediaSpec(view=c.view, perturbation=c.perturbation).posed for c in cells):
+            for performance in dataset.performances:
+                sources.pose_identity(performance)
 
 
 def _read(study: Study) -> tuple[list[Dataset], list[Dataset] | None]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aqaudit.records import Slot, in_order
+from aqaudit.records import Slot
+from aqaudit.request_writer import ways_of_showing
 
 if TYPE_CHECKING:
     from aqaudit.models.catalog import ModelEntry
@@ -49,17 +50,28 @@ def _heading(request: Request) -> list[str]:
 def _slot(slot: Slot, request: Request) -> str:
     if slot.name == "step":
         return f"[the reply to call {slot.step}]"
-    asked = in_order(request.question, request.cell.pair_order)
-    if slot.name == "shot":
-        return _media(request.shots[(slot.step or 1) - 1], request.spec)
-    return _media(asked[0 if slot.name == "first" else 1], request.spec)
+    ways = ways_of_showing(request)
+    asked = len(ways) - len(request.shots)
+    place = asked + (slot.step or 1) - 1 if slot.name == "shot" else 0 if slot.name == "first" else 1
+    performance, spec, instead = ways[place]
+    if instead is not None:
+        return f"{_media(instead, spec)[:-1]}, in place of {performance.id}]"
+    return _media(performance, spec)
 
 
 def _media(performance: Performance, spec: MediaSpec) -> str:
     if spec.form == "none":
         return f"[nothing is shown of performance {performance.id}]"
     picture = spec.form == "frames" and spec.fps is None and spec.frames is None
-    what = "clip" if spec.form == "video" else "picture" if picture else "frames"
+    what = (
+        "pose as text"
+        if spec.view == "pose_text"
+        else "clip"
+        if spec.form == "video"
+        else "picture"
+        if picture
+        else "frames"
+    )
     if spec.frames is not None:
         how = f"{spec.frames} frames, "
     elif spec.fps is not None:

@@ -1,0 +1,59 @@
+"""Skeletons: a performer's COCO-17 joints and limbs as they are drawn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from aqaudit.media.drawing import paint
+from aqaudit.pose.coco17 import LIMBS, SIDES
+from aqaudit.pose.keypoints import person_size, sure
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from aqaudit.media.views import Picture
+    from aqaudit.pose.keypoints import Keypoints
+
+#: Colours (RGB) by the performer's own side: told apart by the colour-blind too, on light and on dark.
+COLOURS: dict[str, tuple[int, int, int]] = {"middle": (235, 235, 235), "left": (0, 140, 255), "right": (255, 120, 0)}
+#: Half the width of a limb, and the radius of a joint, over the person's size (the diagonal of the box around them).
+LIMB, JOINT = 0.008, 0.013
+_THINNEST = 0.75  # pixels
+
+_ORDER = tuple(COLOURS)
+_PALETTE = np.array(list(COLOURS.values()), dtype=np.uint8)
+_FROM = np.array([limb[0] for limb in LIMBS])
+_TO = np.array([limb[1] for limb in LIMBS])
+_LIMB_COLOURS = np.array([_ORDER.index(limb[2]) for limb in LIMBS])
+_JOINT_COLOURS = np.array([_ORDER.index(side) for side in SIDES])
+
+
+def clip_size(keypoints: Keypoints) -> float:
+    """Return the person's size over a clip, in pixels: the median of the rows where they are seen."""
+    sizes = [size for size in map(person_size, keypoints.points) if size > 0]
+    return float(np.median(sizes)) if sizes else 0.0
+
+
+def draw(picture: Picture, points: NDArray[np.floating], size: float) -> None:
+    """Draw one row of joints (17 x 3, in pixels of the picture) in place; ``size`` is the person's, in its pixels.
+
+    Joints under the confidence of 0.3, and limbs that end in one, are left out.
+    """
+    known = sure(points)
+    limbs = np.flatnonzero(known[_FROM] & known[_TO])
+    joints = np.flatnonzero(known)
+    if not len(joints):
+        return
+    xy = points[:, :2]
+    paint(
+        picture,
+        np.concatenate([xy[_FROM[limbs]], xy[joints]]),
+        np.concatenate([xy[_TO[limbs]], xy[joints]]),
+        np.concatenate(
+            [np.full(len(limbs), max(_THINNEST, LIMB * size)), np.full(len(joints), max(2 * _THINNEST, JOINT * size))]
+        ),
+        np.concatenate([_LIMB_COLOURS[limbs], _JOINT_COLOURS[joints]]),
+        _PALETTE,
+    )

@@ -1,0 +1,137 @@
+"""Stills: one decoded frame or picture, turned upright, masked, and scaled only as far as it is asked for."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+import numpy as np
+from av.sidedata.sidedata import SideData, Type
+from av.video.frame import VideoFrame
+from PIL import Image
+
+from aqaudit.media.mask import masked
+from aqaudit.media.picture import fitted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from fractions import Fraction
+
+    from aqaudit.media.views import Picture
+    from aqaudit.records import Mask
+
+_UPRIGHT = (1, 0, 0, 1)
+
+
+class Still:
+    """One frame of a source.
+
+    Used from one thread: a decoded frame must never be converted by two at once. Pictures that come out are shared and
+    must not be changed.
+
+    Parameters
+    ----------
+    source
+        A decoded frame, or an upright picture.
+    aspect
+        Width of a stored pixel of a decoded frame over its height.
+    masks, time_s
+        What no model may see, and the frame's time on the source's time line.
+    rotate
+        Turns what a player would show counter-clockwise, by quarter turns in degrees.
+    """
+
+    __slots__ = ("_aspect", "_frame", "_masks", "_rotate", "_scaled", "_time_s", "_turn", "_whole", "height", "width")
+
+    def __init__(
+        self,
+        source: VideoFrame | Picture,
+        *,
+        aspect: Fraction | None = None,
+        masks: Sequence[Mask] = (),
+        time_s: float = 0.0,
+        rotate: int = 0,
+    ) -> None:
+        self._masks, self._time_s, self._rotate = masks, time_s, rotate
+        self._whole: Picture | None = None
+        self._scaled: dict[tuple[int, int], Picture] = {}
+        self._frame = source if isinstance(source, VideoFrame) else None
+        if isinstance(source, VideoFrame):
+            self._turn = _turn(source)
+            sides = (source.width, source.height)
+            turned = (self._turn[0] == 0) != (rotate % 180 == 90)
+            self.width, self.height = sides[::-1] if turned else sides
+            self._aspect = 1 / aspect if aspect and turned else aspect
+        else:
+            self._turn, self._aspect = _UPRIGHT, aspect
+            upright = np.ascontiguousarray(np.rot90(source, rotate // 90))
+            self.height, self.width = upright.shape[:2]
+            self._whole = masked(upright, masks, time_s)
+
+    def fitted(self, max_side: int, *, even: bool = False) -> tuple[int, int]:
+        """Return the width and height at which the frame is shown: square pixels, never scaled up."""
+        return fitted(self.width, self.height, max_side=max_side, aspect=self._aspect, even=even)
+
+    def scaled(self, width: int, height: int) -> Picture:
+        """Return the frame at this size."""
+        if (width, height) not in self._scaled:
+            self._scaled[width, height] = self._at_size(width, height)
+        return self._scaled[width, height]
+
+    def _at_size(self, width: int, height: int) -> Picture:
+        if self._whole is None and self._frame is not None and not (self._masks or self._rotate):
+            # One pass converts and scales.
+            sides = (height, width) if self._turn[0] == 0 else (width, height)
+            small = self._frame.reformat(*sides, format="rgb24", interpolation="AREA", threads=1)
+            return np.ascontiguousarray(_turned(_array(small), self._turn))
+        # Masks are in pixels of the upright frame; scaling first would smear what they cover into their edges.
+        return self._resized(self.whole(), width, height)
+
+    def whole(self) -> Picture:
+        """Return the frame upright in its own pixels."""
+        if self._whole is None and self._frame is not None:
+            full = np.rot90(
+                _turned(_array(self._frame.reformat(format="rgb24", threads=1)), self._turn), self._rotate // 90
+            )
+            self._whole = masked(np.ascontiguousarray(full), self._masks, self._time_s)
+        assert self._whole is not None  # noqa: S101 - one of the two was given
+        return self._whole
+
+    def fitted_part(self, width: int, height: int, max_side: int, *, even: bool = False) -> tuple[int, int]:
+        """Return the size at which a part of the frame of this many stored pixels is shown."""
+        return fitted(width, height, max_side=max_side, aspect=self._aspect, even=even)
+
+    def part(self, box: tuple[int, int, int, int], width: int, height: int) -> Picture:
+        """Return the part within a box (x0, y0, x1, y1; pixels of the upright frame) at a size."""
+        x0, y0, x1, y1 = box
+        return self._resized(np.ascontiguousarray(self.whole()[y0:y1, x0:x1]), width, height)
+
+    def _resized(self, whole: Picture, width: int, height: int) -> Picture:
+        if whole.shape[:2] == (height, width):
+            return whole
+        if self._frame is None:
+            return np.asarray(Image.fromarray(whole).resize((width, height), Image.Resampling.BOX))
+        frame = VideoFrame.from_ndarray(whole, format="rgb24")
+        return _array(frame.reformat(width, height, format="rgb24", interpolation="AREA", threads=1))
+
+
+def _turn(frame: VideoFrame) -> tuple[int, int, int, int]:
+    """Read the display matrix as signs (a, b, c, d): shown x = a x + c y, shown y = b x + d y."""
+    for data in frame.side_data:  # (the type stubs take this for a mapping by name)
+        if isinstance(data, SideData) and data.type == Type.DISPLAYMATRIX:
+            a, b, _, c, d = struct.unpack("=5i", bytes(data)[:20])
+            if abs(a) + abs(d) >= abs(b) + abs(c):
+                return (-1 if a < 0 else 1), 0, 0, (-1 if d < 0 else 1)
+            return 0, (-1 if b < 0 else 1), (-1 if c < 0 else 1), 0
+    return _UPRIGHT
+
+
+def _array(frame: VideoFrame) -> Picture:
+    return np.ascontiguousarray(frame.to_ndarray(), dtype=np.uint8)
+
+
+def _turned(stored: Picture, turn: tuple[int, int, int, int]) -> Picture:
+    a, b, c, d = turn
+    if a == 0:
+        stored, a, d = stored.swapaxes(0, 1), c, b
+    return stored[::d, ::a]
