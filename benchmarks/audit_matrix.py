@@ -6,7 +6,7 @@ are seeded. Judges that do not differ on what a design asks share its tables.
 
     python benchmarks/audit_matrix.py [--runs 400] [--sizes 1000 200] [--audits NAME...] [--write]
 
-``--write`` puts ``docs/images/audit-matrix.csv`` and ``.svg`` there.
+``--write`` puts the cells into ``docs/images/audit-matrix.csv`` and draws ``audit-matrix.svg`` anew.
 """
 
 from __future__ import annotations
@@ -82,9 +82,31 @@ def matrix(*, runs: int, n: int, audits: tuple[str, ...] = tuple(DESIGNS), seed:
     return cells
 
 
+def read(file: Path) -> list[Cell]:
+    """Return the cells of a CSV file; none where there is no file."""
+    if not file.is_file():
+        return []
+    with file.open(encoding="utf-8") as lines:
+        rows = list(csv.DictReader(lines))
+    names = ("audit", "judge")
+    return [
+        Cell(
+            **{name: row[name] for name in names},
+            expected=AUDITS[row["audit"]].expects(row["judge"]),
+            **{name: int(row[name]) for name in ("n", "runs", "called", "warned")},
+        )
+        for row in rows
+    ]
+
+
 def write(cells: list[Cell], folder: Path) -> None:
-    """Write the cells as a CSV file and as a figure."""
+    """Write the cells as a CSV file, beside those of other sizes and audits that it holds, and as a figure."""
     folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "audit-matrix.csv"
+    known = {(c.n, c.audit, c.judge): c for c in read(file) if c.audit in DESIGNS and c.judge in JUDGES}
+    known |= {(c.n, c.audit, c.judge): c for c in cells}
+    places = list(DESIGNS), list(JUDGES)
+    cells = sorted(known.values(), key=lambda c: (-c.n, places[0].index(c.audit), places[1].index(c.judge)))
     with (folder / "audit-matrix.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(asdict(cells[0])), lineterminator="\n")
         writer.writeheader()
@@ -144,12 +166,12 @@ def main() -> None:
         for name in given.audits:
             found = matrix(runs=given.runs, n=n, audits=(name,))
             cells += found
+            if given.write:
+                write(found, IMAGES)
             print(f"\n{name}, {n:,} rows, {CLUSTERS} performers, {given.runs} runs ({time.process_time():.0f} s CPU)")
             for cell in found:
                 rates = f"called {cell.rate:6.1%}  warned {cell.warned / cell.runs:6.1%}"
                 print(f"  {cell.judge:<20} {cell.expected:<10} {rates}{'  MISSED' if cell.miss else ''}", flush=True)
-        if given.write:
-            write(cells, IMAGES)
     misses = [cell for cell in cells if cell.miss]
     print(f"\nmissed: {len(misses)} of {len(cells)} cells; {time.time() - started:.0f} s")
     for cell in misses:

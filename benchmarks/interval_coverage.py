@@ -6,12 +6,12 @@ the normal values that are cut into right and wrong). The target is 92.5 to 97.5
 performers on. A run whose sample is refused (``resample.too_small``) gives no interval and is not counted;
 the table says how many were kept.
 
-    python benchmarks/interval_coverage.py [runs]
+    python benchmarks/interval_coverage.py [figure...] [--runs 2000] [--clusters 8 12 20 40 60]
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ import numpy as np
 from scipy import special, stats
 
 from aqaudit.measures import ranks, recalls, resample
+from figures_coverage import FIGURES, SLOW, latent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,11 +54,6 @@ def cluster_sizes(rng: np.random.Generator, clusters: int, cv: float) -> np.ndar
     if cv == 0:
         return np.full(clusters, ROWS_PER_CLUSTER)
     return np.maximum(1, np.rint(rng.gamma(1 / cv**2, ROWS_PER_CLUSTER * cv**2, clusters))).astype(int)
-
-
-def latent(rng: np.random.Generator, cluster: np.ndarray, clusters: int, icc: float) -> np.ndarray:
-    """Return standard normal values whose correlation within a cluster is ``icc``."""
-    return np.sqrt(icc) * rng.normal(size=clusters)[cluster] + np.sqrt(1 - icc) * rng.normal(size=cluster.size)
 
 
 def balanced_accuracy(rng, cluster, clusters, icc):
@@ -119,18 +115,21 @@ MEASURES: dict[str, Callable] = {
     "spearman": spearman,
     "r_l2": r_l2,
     "paired_difference": paired_difference,
+    **FIGURES,
 }
 
 
 def coverage(measure: str, *, clusters: int, icc: float, cv: float, runs: int, seed: int) -> Coverage:
     """Return how often the interval of a measure contains the truth."""
-    rng = np.random.default_rng([seed, clusters, int(icc * 100), int(cv * 100), list(MEASURES).index(measure)])
+    rng = np.random.default_rng(
+        [seed, clusters, int(icc * 100), int(cv * 100), list({**MEASURES, **SLOW}).index(measure)]
+    )
     hits = kept = 0
     width = 0.0
     for _ in range(runs):
         sizes = cluster_sizes(rng, clusters, cv)
         cluster = np.repeat(np.arange(clusters), sizes)
-        interval, truth, gold = MEASURES[measure](rng, cluster, clusters, icc)
+        interval, truth, gold = {**MEASURES, **SLOW}[measure](rng, cluster, clusters, icc)
         classes = None
         if gold is not None:
             classes = {"correct": np.unique(cluster[gold]).size, "error": np.unique(cluster[~gold]).size}
@@ -143,12 +142,16 @@ def coverage(measure: str, *, clusters: int, icc: float, cv: float, runs: int, s
 
 
 def main() -> None:
-    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
-    started, misses = time.time(), []
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("figures", nargs="*", default=[*MEASURES, *SLOW])
+    parser.add_argument("--runs", type=int, default=2000)
+    parser.add_argument("--clusters", type=int, nargs="+", default=list(CLUSTERS))
+    given = parser.parse_args()
+    runs, started, misses = given.runs, time.time(), []
     print(f"coverage of 95 % intervals, {runs} runs a line; simulation error {np.sqrt(0.05 * 0.95 / runs):.2%}")
-    print(f"{'measure':<18} {'G':>3} {'ICC':>4} {'CV':>4} {'covered':>8} {'kept':>6} {'width':>7}")
-    for measure in MEASURES:
-        for clusters in CLUSTERS:
+    print(f"{'measure':<22} {'G':>3} {'ICC':>4} {'CV':>4} {'covered':>8} {'kept':>6} {'width':>7}")
+    for measure in given.figures:
+        for clusters in given.clusters:
             for icc in ICCS:
                 for cv in CVS:
                     got = coverage(measure, clusters=clusters, icc=icc, cv=cv, runs=runs, seed=1)
@@ -158,7 +161,7 @@ def main() -> None:
                         p = stats.binomtest(round(got.covered * got.kept * runs), round(got.kept * runs), TARGET[0])
                         misses.append(f"{measure} G={clusters} ICC={icc} CV={cv}: {got.covered:.1%} (p={p.pvalue:.2g})")
                     print(
-                        f"{measure:<18} {clusters:>3} {icc:>4} {cv:>4} {got.covered:>8.1%} {got.kept:>6.0%} "
+                        f"{measure:<22} {clusters:>3} {icc:>4} {cv:>4} {got.covered:>8.1%} {got.kept:>6.0%} "
                         f"{got.width:>7.3f}{note}",
                         flush=True,
                     )
