@@ -12,7 +12,10 @@ import pytest
 from scipy import stats
 from sklearn import metrics
 
+import aqaudit
+import made
 from answers_tables import asked_again, booleans, marker, preferences, scores, shown_options
+from aqaudit import Study, read_answers
 from aqaudit.audits import AUDITS, as_json, audit, verdicts
 from aqaudit.audits.breakdown import corrected
 from aqaudit.audits.collapse import judge as collapsed
@@ -462,3 +465,47 @@ def test_judges_are_called_out_for_their_flaw_and_for_no_other(request, monkeypa
     assert [(cell.audit, cell.judge) for cell in unrelated if cell.called > 1] == []
     assert sum(cell.called for cell in targets) >= 0.95 * runs * len(targets)
     assert sum(cell.called for cell in unrelated) <= 0.02 * runs * len(unrelated)
+
+
+def test_tables_drawn_at_once_are_those_of_the_simulated_judge_in_a_run(tables, tmp_path):
+    """Rates of verdicts, scores and preferences of a judge with several flaws, in a run and as the benchmark draws."""
+    folder = made.folder(tmp_path / "data", performances=260, criteria=2, performers=20)
+    grid = 'framing = ["positive", "negative"]\nperturbation = ["none", "blank"]\npair_order = ["ab", "ba"]'
+    settings = {"skill": 0.6, "bias": 0.7, "planted": {"lean": 0.15, "shift": -0.2, "position": 0.2, "leak": 0.3,
+                                                      "unparsed": 0.1, "guess_sd": 0.1, "confidence": 2.0}}  # fmt: skip
+    planted = ", ".join(f"{key} = {value}" for key, value in settings["planted"].items())
+    model = f'provider = "simulated"\nskill = 0.6\nbias = 0.7\nplanted = {{ {planted} }}'
+    path = made.study(folder, model=model, grid=grid, tasks='["verify", "score", "prefer"]')
+    aqaudit.run(Study.read(path), out=tmp_path / "out")
+    answers = read_answers(tmp_path / "out")
+    entry = tables.judge(settings)
+
+    def rates(frame: pl.DataFrame) -> dict[tuple, tuple[float, int]]:
+        read = frame.filter(pl.col("parse") == "ok")
+        found = {("read",): (read.height / frame.height, frame.height)}
+        verify = read.filter(kind="verify").group_by("gold_correct", "framing", "perturbation")
+        for key, part in verify:
+            found["says", *key] = (part["says_correct"].mean(), part.height)
+            found["p", *key] = (part["p_correct"].mean(), 4 * part.height)
+        score = read.filter(kind="score")
+        if score.height:
+            guessed = score.filter(pl.col("score") != pl.col("gold_score"))
+            found["guessed",] = (guessed.height / score.height, score.height)
+        prefer = read.filter(kind="prefer", framing="positive", perturbation="none")
+        if prefer.height:
+            named = (prefer["prefer"] == "this") == (prefer["pair_order"] == "ab")
+            found["first",] = (named.mean(), prefer.height)
+        return found
+
+    drawn: dict[tuple, tuple[float, int]] = {}
+    shown = ("none", "blank")
+    for design in (
+        tables.Design(kind="verify", framings=tables.BOTH, perturbations=shown),
+        tables.Design(kind="score"),
+        tables.Design(kind="prefer", orders=("ab", "ba")),
+    ):
+        drawn |= rates(tables.table(entry, design, rows=20_000, clusters=20, seed=5))
+    ran = rates(answers.filter((pl.col("kind") == "verify") | (pl.col("perturbation") == "none")))
+    assert set(ran) == set(drawn)
+    for key, (rate, rows) in ran.items():
+        assert rate == pytest.approx(drawn[key][0], abs=4 * math.sqrt(0.25 / rows) + 0.01), key

@@ -27,6 +27,7 @@ from aqaudit.audits import (
 )
 from aqaudit.audits.declaration import Audit
 from aqaudit.audits.finding import Finding
+from aqaudit.audits.scope import remembered
 from aqaudit.audits.signature import format_signature, rows_hash, signature
 from aqaudit.records import BadInput
 
@@ -97,7 +98,8 @@ def audit(frame: pl.DataFrame, sidecars: Sidecars | None = None) -> AuditResult:
     except BadInput as problem:
         skipped = tuple(_skipped(name, str(problem)) for name in AUDITS)
         return AuditResult(findings=skipped, signature=signature(frame, settings))
-    findings = tuple(finding for one in AUDITS.values() for finding in one(complete, beside))
+    with remembered(complete):
+        findings = tuple(finding for one in AUDITS.values() for finding in one(complete, beside))
     findings += tuple(plugged.findings(complete, beside))
     return AuditResult(findings=findings, signature=signature(complete, settings))
 

@@ -60,9 +60,9 @@ _OPTION_ADVICE: Mapping[Verdict, str] = {
 }
 
 
-def shift(scope: Scope) -> tuple[Estimate, Verdict]:
-    """Return the framing shift of a boolean scope and its verdict."""
-    estimate = MEASURES["framing_shift"](scope.rows)
+def shift(asked: pl.DataFrame) -> tuple[Estimate, Verdict]:
+    """Return the framing shift over pairs (:func:`aqaudit.measures.wording.pairs`) and its verdict."""
+    estimate = wording.share("framing_shift", asked)
     return estimate, verdicts.bias(estimate.low, estimate.high, verdicts.tolerance(NAME, "framing_shift"))
 
 
@@ -84,15 +84,16 @@ def _wordings(scope: Scope) -> list[Finding]:
     asked = wording.pairs(scope.rows)
     if asked.is_empty():
         return []
-    estimate, verdict = shift(scope)
-    beside = {name: MEASURES[name](scope.rows) for name in ("tt_rate", "ff_rate", "debiased_gain")}
+    estimate, verdict = shift(asked)
+    beside = {name: wording.share(name, asked) for name in ("tt_rate", "ff_rate")}
+    beside["debiased_gain"] = wording.gain(asked)
     does = "affirm" if (estimate.value or 0.0) > 0 else "deny"
     sentences = {
         **_SHIFT,
         "fail": f"{{model}} tends to {does} whatever statement it is shown",
         "warn": f"{{model}} tends somewhat to {does} whatever statement it is shown",
     }
-    contradictions = _contradictions(scope)
+    contradictions = _contradictions(scope, asked)
     return [
         telling.judged(
             NAME, QUESTION, scope, "framing_shift", estimate, verdict, sentences=sentences, advice=_ADVICE,
@@ -130,11 +131,11 @@ def _rates(asked: pl.DataFrame) -> list[dict[str, float | str]]:
     return [{"answers": words[name], "share": float(share)} for name, share in shares.items()]
 
 
-def _contradictions(scope: Scope) -> list[Finding]:
+def _contradictions(scope: Scope, asked: pl.DataFrame) -> list[Finding]:
     """Judge contradictions beyond the noise of repeats; without repeats, contradictions as such, at most a warning."""
-    rate = MEASURES["contradiction_rate"](scope.rows)
+    rate = wording.share("contradiction_rate", asked)
     tolerated = verdicts.tolerance(NAME, "contradiction_rate")
-    excess = MEASURES["contradiction_excess"](scope.rows)
+    excess = wording.excess(asked, scope.rows)
     if excess.value is None:
         verdict = verdicts.capped(verdicts.at_most(rate.low, rate.high, tolerated))
         return [

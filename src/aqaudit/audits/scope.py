@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -32,7 +34,26 @@ def unperturbed(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.filter(pl.col("perturbation").cast(pl.String).fill_null("none") == "none")
 
 
+_known: ContextVar[tuple[pl.DataFrame, list[Scope]] | None] = ContextVar("scopes", default=None)
+
+
+@contextmanager
+def remembered(frame: pl.DataFrame) -> Iterator[None]:
+    """Find the headline scopes of a frame once for all audits that ask for them inside this context."""
+    token = _known.set((frame, list(_headline_scopes(frame))))
+    try:
+        yield
+    finally:
+        _known.reset(token)
+
+
 def headline_scopes(frame: pl.DataFrame) -> Iterator[Scope]:
+    """Yield the headline scopes of the unperturbed answers, ordered by their labels; see :func:`_headline_scopes`."""
+    known = _known.get()
+    yield from known[1] if known is not None and known[0] is frame else _headline_scopes(frame)
+
+
+def _headline_scopes(frame: pl.DataFrame) -> Iterator[Scope]:
     """Yield the headline scopes of the unperturbed answers, ordered by their labels.
 
     A scope is model x dataset x task x kind, and each of view, strategy, thinking, sampling and shots that has more

@@ -9,7 +9,7 @@ import polars as pl
 from aqaudit.audits import correctness, framing, telling, verdicts
 from aqaudit.audits.declaration import Audit, judges
 from aqaudit.audits.scope import headline_scopes, with_perturbed
-from aqaudit.measures import MEASURES, evidence
+from aqaudit.measures import MEASURES, evidence, wording
 from aqaudit.measures.rows import text
 from aqaudit.table import TRUTH_AND_ANSWER
 
@@ -100,7 +100,7 @@ def _biased(scope: Scope) -> bool:
     """Return whether the lean or the framing shift of the scope fails."""
     if scope.labels["kind"] not in correctness.KINDS:
         return False
-    return "fail" in {correctness.lean(scope)[1], framing.shift(scope)[1]}
+    return "fail" in {correctness.lean(scope)[1], framing.shift(wording.pairs(scope.rows))[1]}
 
 
 def _movement(scope: Scope, rows: pl.DataFrame) -> list[Finding]:

@@ -6,7 +6,6 @@ whether the execution was called correct; an affirmed positive and a denied nega
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,6 +29,12 @@ ITEM = ("question_id", "performance_id", "other_id", "answer_words")
 PAIR = (*ITEM, "repeat")
 _KINDS: tuple[Kind, ...] = ("verify", "detect")
 _COLUMNS = ("says_correct", "framing")
+_COLUMN_OF = {
+    "framing_shift": "shift",
+    "contradiction_rate": "differ",
+    "tt_rate": "both_affirmed",
+    "ff_rate": "both_denied",
+}
 _CHANCE = "0 for a judge that the wording does not move"
 _CITATION = "Krosnick, Survey research, Annu. Rev. Psychol. 1999; framing pairs as in arXiv 2604.08294"
 
@@ -101,9 +106,9 @@ def repeat_disagreement(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _share(column: str, frame: pl.DataFrame) -> Estimate:
-    asked = pairs(frame)
-    found = complete(asked)
+def share(measure: str, asked: pl.DataFrame) -> Estimate:
+    """Estimate ``framing_shift``, ``contradiction_rate``, ``tt_rate`` or ``ff_rate`` on pairs (:func:`pairs`)."""
+    found, column = complete(asked), _COLUMN_OF[measure]
     shift = column == "shift"
     if shift:
         found = found.with_columns(shift=pl.col("plus") - pl.col("minus"))
@@ -119,8 +124,8 @@ def _share(column: str, frame: pl.DataFrame) -> Estimate:
     )
 
 
-def _excess(frame: pl.DataFrame) -> Estimate:
-    asked = pairs(frame)
+def excess(asked: pl.DataFrame, frame: pl.DataFrame) -> Estimate:
+    """Estimate ``contradiction_excess`` on pairs and the frame that they are from."""
     found, again = complete(asked), repeat_disagreement(frame)
     if again.is_empty():
         return sums.estimate(again, (), _nothing, bounds=(-1, 1), why="no question was repeated", degenerate=_none)
@@ -181,8 +186,9 @@ def debiased(asked: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _gain(frame: pl.DataFrame) -> Estimate:
-    rows = debiased(pairs(frame))
+def gain(asked: pl.DataFrame) -> Estimate:
+    """Estimate ``debiased_gain`` on pairs."""
+    rows = debiased(asked)
     parts = rows.with_columns(
         *[
             pl.when(pl.col("gold") == (label == CORRECT)).then(pl.col(name)).otherwise(0.0).alias(f"{name}_{label}")
@@ -210,6 +216,10 @@ def _gain(frame: pl.DataFrame) -> Estimate:
     )
 
 
+def _of_pairs(name: str) -> Callable[[pl.DataFrame], Estimate]:
+    return lambda frame: share(name, pairs(frame))
+
+
 def _measure(
     name: str, title: str, what: str, compute: Callable[[pl.DataFrame], Estimate], *, low: float = 0.0
 ) -> Measure:
@@ -233,40 +243,40 @@ MEASURES = (
         "framing shift",
         "mean(y+) - mean(y-) over pairs of framings that were both read; the same as the acquiescence "
         "P(True given positive) + P(True given negative) - 1. Above 0 statements are affirmed whatever they say.",
-        partial(_share, "shift"),
+        _of_pairs("framing_shift"),
         low=-1.0,
     ),
     _measure(
         "contradiction_rate",
         "contradictions between wordings",
         "Share of pairs of framings whose verdicts about the execution differ.",
-        partial(_share, "differ"),
+        _of_pairs("contradiction_rate"),
     ),
     _measure(
         "contradiction_excess",
         "contradictions beyond noise",
         "Share of pairs of framings that contradict each other, less the chance that two repeats of one framing do.",
-        _excess,
+        lambda frame: excess(pairs(frame), frame),
         low=-1.0,
     ),
     _measure(
         "tt_rate",
         "both wordings affirmed",
         "Share of pairs in which the positive and the negative statement are both affirmed.",
-        partial(_share, "both_affirmed"),
+        _of_pairs("tt_rate"),
     ),
     _measure(
         "ff_rate",
         "both wordings denied",
         "Share of pairs in which the positive and the negative statement are both denied.",
-        partial(_share, "both_denied"),
+        _of_pairs("ff_rate"),
     ),
     _measure(
         "debiased_gain",
         "gain of asking both ways",
         "Balanced accuracy of the decision that both framings make together (mean log-odds where p_correct exists, "
         "else contradicting pairs count one half, which gains nothing) less the mean of the two framings.",
-        _gain,
+        lambda frame: gain(pairs(frame)),
         low=-1.0,
     ),
 )
