@@ -185,8 +185,6 @@ def test_small_gaps_are_not_seen() -> None:
         ("blank", {"leak": 0.6}, 0.6),
         ("text_only", {"leak": 0.6}, 0.6),
         ("none", {"leak": 0.6}, 0.8),
-        ("swapped", {"leak": 0.6}, 0.2),
-        ("swapped", {}, 0.8),
         ("frozen", {"motion": 0.0}, 0.8),
         ("reversed", {"motion": 0.5}, 0.4),
     ],
@@ -196,6 +194,19 @@ def test_how_often_it_sees_the_truth_follows_what_it_is_shown(
 ) -> None:
     said = answers(many(cell={"perturbation": perturbation}), skill=0.8, bias=0.0, planted=planted)
     assert said.count("True") / len(said) == pytest.approx(skill, abs=0.035)
+
+
+def test_where_another_clip_is_shown_it_judges_that_one_unless_it_answers_without_looking() -> None:
+    shown = replace(request().question.performance, id="p2", criteria={"heels": False}, scores={"heels": 3.0})
+    asked = many(criterion="heels", gold_correct=True, instead=(shown,), cell={"perturbation": "swapped"})
+    for leak, expected in ((0.0, 0.8), (0.5, 0.3)):
+        said = answers(asked, skill=0.8, bias=1.0, planted={"leak": leak})
+        assert said.count("False") / len(said) == pytest.approx(expected, abs=0.035)
+    one = request(kind="score", scale=SCALE, gold_score=9.0, criterion="heels", instead=(shown,),
+                  cell={"perturbation": "swapped"})  # fmt: skip
+    assert answers([one], skill=1.0) == ["3"]
+    unknown = request(criterion="back", gold_correct=False, instead=(shown,), cell={"perturbation": "swapped"})
+    assert answers([unknown], skill=1.0, bias=1.0) == ["True"]  # nothing is known: it guesses
 
 
 def test_confidence_is_the_true_odds_times_the_factor_set() -> None:

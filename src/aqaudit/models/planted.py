@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aqaudit.records import Perturbation, Request
+    from aqaudit.records import Perturbation, Question, Request
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Signed = Annotated[float, Field(ge=-1, le=1)]
@@ -42,7 +42,7 @@ class Planted(BaseModel):
     gap
         Smallest difference of two scores, as a share of the scale, at which it sees which of a pair is better.
     leak
-        Share of questions it answers rightly without a picture.
+        Share of questions it answers rightly without a picture, and by the question's own clip where another is shown.
     motion
         Share of its skill that is lost where there is no movement to see (``frozen``, ``shuffled``, ``reversed``).
     guess_mean, guess_sd
@@ -90,14 +90,30 @@ def sight(skill: float, planted: Planted, request: Request) -> float:
         tag, _, value = planted.weak_tag.partition("=")
         if question.performance.tags.get(tag) == value:
             skill = planted.weak_skill
-    if perturbation == "swapped":
-        # The truth asked for is that of the clip shown; what it knew without looking is about another one.
-        return max(skill - planted.leak, 0.0)
     if question.kind == "prefer" and _gap(request) < planted.gap:
         skill = 0.0
     if perturbation in _NO_MOTION:
         skill *= 1 - planted.motion
     return max(skill, planted.leak)
+
+
+def as_shown(question: Question) -> Question:
+    """Return a question with the truth of the clip that is shown in place of its own; none where that is unknown."""
+    shown, subject = question.instead, question.criterion or ""
+    if len(shown) > 1:
+        first, second = (one.scores.get(subject) for one in shown[:2])
+        known = first is not None and second is not None and first != second
+        if not known:
+            return question._replace(gold_prefer=None)
+        return question._replace(gold_prefer="this" if first > second else "other")  # type: ignore[operator]
+    one = shown[0]
+    correct = one.criteria.get(subject)
+    if question.kind == "detect":
+        error = question.error or ""
+        correct = one.errors[error] == () if error in one.errors else None
+    return question._replace(
+        gold_correct=correct, gold_score=one.scores.get(subject), gold_choice=one.choices.get(subject)
+    )
 
 
 def _gap(request: Request) -> float:

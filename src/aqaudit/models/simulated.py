@@ -24,12 +24,13 @@ from __future__ import annotations
 import hashlib
 import math
 import random
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import anyio
 
 from aqaudit.models.call import AskFailed, Call, Reply
-from aqaudit.models.planted import TRACES, sight
+from aqaudit.models.planted import TRACES, as_shown, sight
 from aqaudit.records import LETTERS, TRUE_FALSE, claims
 
 if TYPE_CHECKING:
@@ -80,7 +81,12 @@ class SimulatedJudge:
             # Some questions are clearer than others; the judge knows which.
             reach = min(skill, 1 - skill)
             skill += reach * (2 * flaw.random() - 1)
-        sees = draw.random() < skill
+        place = draw.random()
+        sees = place < skill
+        if question.instead and place >= planted.leak:
+            # What it sees is the clip shown; what it knew without looking is about the question's own.
+            question = as_shown(question)
+            request = replace(request, question=question)
         logprobs = None
         if question.kind in {"verify", "detect"}:
             word = self._verdict(request, draw, flaw, sees=sees)
