@@ -267,7 +267,9 @@ def test_a_malformed_judgement_is_one_message_with_its_key(changes: dict[str, An
 def test_missing_frames_are_an_error_that_can_be_listed_instead(tmp_path: Path) -> None:
     root = release(tmp_path)
     shutil.rmtree(root / "frames_open/CeqSkC/exo_m")
-    with pytest.raises(BadInput, match=r"lacks frames of 1 actions and views: CeqSkC_action_0: no folder CeqSkC/exo_m"):
+    with pytest.raises(
+        BadInput, match=r"lacks frames of 1 actions and views, 3 are here: CeqSkC_action_0: no folder CeqSkC/exo_m"
+    ):
         datasets.read(READER, root)
     found = datasets.read(READER, root, partial=True)
     assert len(found.performances) == 3

@@ -296,6 +296,15 @@ def test_lists_beside_the_data_are_the_split(tmp_path: Path) -> None:
         datasets.read("finefs", root)
 
 
+def test_numbers_of_videos_may_have_leading_zeros(tmp_path: Path) -> None:
+    root = release(tmp_path, {7: program(SHORT)})
+    (root / "data/video/7.mp4").rename(root / "007.MP4")
+    assert len(datasets.read("finefs", root).performances) == 4
+    video(root / "data/video/7.mp4")
+    with pytest.raises(BadInput, match=r"program 7: 2 videos, such as"):
+        datasets.read("finefs", root)
+
+
 def test_missing_videos_are_an_error_that_can_be_listed_instead(tmp_path: Path) -> None:
     root = release(tmp_path, {number: program(SHORT) for number in (0, 1)})
     (root / "data/video/1.mp4").unlink()

@@ -131,6 +131,16 @@ api_key_env = "NO_SUCH_KEY"
         aqaudit.run(Study.parse(text), out=tmp_path / "out")
 
 
+def test_nothing_is_searched_twice_where_nothing_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(root: Path) -> str:
+        raise AssertionError(root)
+
+    for reader, make in RELEASES.items():
+        root = make(tmp_path / reader)
+        monkeypatch.setattr(f"aqaudit.datasets.{reader}.to_unpack", never, raising=False)
+        assert datasets.read(reader, root).performances
+
+
 def test_no_reader_takes_media_into_memory(tmp_path: Path) -> None:
     """Media of 64 GB (sparse files) beside the annotations: reading and checking need a few megabytes."""
     roots = {

@@ -260,7 +260,7 @@ def test_odd_files_are_listed(tmp_path: Path) -> None:
     assert "there is no movement m12; left out" in problems
     assert "vicon m01_s01_e02: only one of its two executions is here" in problems
     (at / "Kinect/Angles/m01_s01_e01_angles_inc.txt").unlink()
-    with pytest.raises(BadInput, match=r"lacks the angles of 1 executions of Kinect.*has no file of angles"):
+    with pytest.raises(BadInput, match=r"lacks the angles of 1 of 2 executions of Kinect.*has no file of angles"):
         read(root, sensor="kinect")
     found = read(root, sensor="kinect", partial=True)
     assert len(found.performances) == 1

@@ -129,8 +129,11 @@ def read(
     gone = partial_or_refused(
         partial,
         NAME,
-        f"{root} lacks frames of {len(placed.missing):,} actions and views: {(*placed.missing, '')[0]}; looked below it"
-        f" for <record>/<view>/frame_0000000001.jpg{to_unpack(root)}",
+        lambda: (
+            f"{root} lacks frames of {len(placed.missing):,} actions and views, {len(performances):,} are here:"
+            f" {placed.missing[0]}; looked below it for <record>/<view>/frame_0000000001.jpg{to_unpack(root)};"
+            " frames come with the licensed data set (github.com/iSEE-Laboratory/EgoExo-Fitness)"
+        ),
         placed.missing,
     )
     return Dataset(

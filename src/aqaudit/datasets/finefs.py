@@ -87,21 +87,23 @@ def read(
         raise BadInput(f"facts of reader {NAME!r} is {facts!r}; allowed: true or false")
     programs = programs_below(root)
     splits, _ = splits_of(root)
-    videos = index_by_stem(root, VIDEO_SUFFIXES)
+    videos = _by_number(root)
     wanted = [program for program in programs if split in {None, splits.get(program.number, "")}]
-    missing = [f"program {one.number}: {_found(videos, one)}" for one in wanted if len(_videos(videos, one)) != 1]
+    missing = [f"program {one.number}: {_found(videos, one)}" for one in wanted if len(videos.get(one.number, ())) != 1]
     gone = partial_or_refused(
         partial,
         NAME,
-        f"{root} lacks the videos of {len(missing):,} of {len(wanted):,} programs: {(*missing, '')[0]}; looked below it"
-        f" for files such as {wanted[0].number if wanted else 0}.mp4{to_unpack(root)}; the address of the drive is in"
-        " the repository yanliji/FineFS-dataset",
+        lambda: (
+            f"{root} lacks the videos of {len(missing):,} of {len(wanted):,} programs: {missing[0]}; looked below it"
+            f" for files such as {wanted[0].number}.mp4{to_unpack(root)}; the address of the drive is in the repository"
+            " yanliji/FineFS-dataset"
+        ),
         missing,
     )
     performances: list[Performance] = []
     problems = [problem for program in programs for problem in program.problems]
     for program in wanted:
-        found = _videos(videos, program)
+        found = videos.get(program.number, ())
         if len(found) == 1:
             made, wrong = _performances(program, found[0], splits.get(program.number, ""), scale, hidden, told=facts)
             performances += made
@@ -122,7 +124,7 @@ def check(root: Path) -> Report:
     """Compare a root with the published data set; videos may be missing."""
     programs = programs_below(root)
     splits, where = splits_of(root)
-    videos = index_by_stem(root, VIDEO_SUFFIXES)
+    videos = _by_number(root)
     elements = [element for program in programs for element in program.elements]
     problems = [problem for program in programs for problem in program.problems]
     kinds = Counter(element.kind for element in elements)
@@ -131,11 +133,11 @@ def check(root: Path) -> Report:
         "skaters are not named: intervals count programs, and no split parts the skaters",
         where,
     ]
-    there = [program for program in programs if len(_videos(videos, program)) == 1]
+    there = [program for program in programs if len(videos.get(program.number, ())) == 1]
     if not there:
         notes.append(f"no videos below {root}: only annotations were checked")
     for program in there:
-        problems += _performances(program, _videos(videos, program)[0], "", SCALES["grade"], (), told=False)[1]
+        problems += _performances(program, videos[program.number][0], "", SCALES["grade"], (), told=False)[1]
     problems += _members(programs)
     sums = [problem for problem in problems if "are not its score" in problem]
     tenths = [problem for problem in problems if ": goe " in problem]
@@ -243,12 +245,17 @@ def _score(element: Element, scale: Scale) -> float | None:
     return element.grade if scale is SCALES["grade"] else element.points
 
 
-def _videos(videos: Mapping[str, list[Path]], program: Program) -> list[Path]:
-    return videos.get(str(program.number), []) or videos.get(f"{program.number:04d}", [])
+def _by_number(root: Path) -> dict[int, list[Path]]:
+    """Return the videos below ``root`` whose name is a number, with or without leading zeros."""
+    found: dict[int, list[Path]] = {}
+    for stem, paths in index_by_stem(root, VIDEO_SUFFIXES).items():
+        if re.fullmatch(r"[0-9]{1,6}", stem):
+            found.setdefault(int(stem), []).extend(paths)
+    return found
 
 
-def _found(videos: Mapping[str, list[Path]], program: Program) -> str:
-    paths = _videos(videos, program)
+def _found(videos: Mapping[int, Sequence[Path]], program: Program) -> str:
+    paths = videos.get(program.number, ())
     return f"{len(paths)} videos, such as {paths[0]}" if paths else "no video"
 
 

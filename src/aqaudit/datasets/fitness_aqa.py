@@ -15,6 +15,7 @@ re-created speaks of 224 squats; the official test split has 244, and these are 
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
@@ -65,7 +66,9 @@ def read(
     gone = partial_or_refused(
         partial,
         NAME,
-        f"{root} lacks {', '.join(absent)}; name the errors that are here: options = {{ errors = {sorted(found)} }}",
+        lambda: (
+            f"{root} lacks {', '.join(absent)}; name the errors that are here: options = {{ errors = {sorted(found)} }}"
+        ),
         [f"{name} is not below {root}: its error is not asked about" for name in absent],
     )
     for labels in found.values():
@@ -79,14 +82,7 @@ def read(
         group = [labels for labels in found.values() if labels.task.clips == clips]
         made, missing = _performances(root, group, split)
         performances += made
-        first = missing[0] if missing else ""
-        gone += partial_or_refused(
-            partial,
-            NAME,
-            f"{root} lacks {len(missing):,} of {len(made) + len(missing):,} {group[0].task.media}s of"
-            f" {group[0].task.action}: {first}; looked below {group[0].media_root}{to_unpack(root)}",
-            missing,
-        )
+        gone += partial_or_refused(partial, NAME, functools.partial(_lacking, root, group, len(made), missing), missing)
     return Dataset(
         name=NAME,
         root=root,
@@ -153,6 +149,15 @@ def check(root: Path) -> Report:
     notes += _together(found)
     return Report(
         name=NAME, root=root, counts=tuple(counts), problems=(*_problems(found.values()), *problems), notes=tuple(notes)
+    )
+
+
+def _lacking(root: Path, group: Sequence[Labels], made: int, missing: Sequence[str]) -> str:
+    main = group[0]
+    return (
+        f"{root} lacks {len(missing):,} of {made + len(missing):,} {main.task.media}s of {main.task.action}:"
+        f" {missing[0]}; looked below {main.media_root}{to_unpack(root)}; they come with the labels, on request"
+        " (github.com/ParitoshParmar/Fitness-AQA)"
     )
 
 

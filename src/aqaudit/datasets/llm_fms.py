@@ -60,8 +60,11 @@ def read(root: Path, *, split: str | None = None, partial: bool = False) -> Data
     gone = partial_or_refused(
         partial,
         NAME,
-        f"{root} lacks the pictures of {len(missing):,} of {contents.labels.entries:,} labels:"
-        f" {missing[0] if missing else ''}; looked below it for pictures of that name{to_unpack(root)}",
+        lambda: (
+            f"{root} lacks the pictures of {len(missing):,} of {contents.labels.entries:,} labels:"
+            f" {missing[0]}; looked below it for pictures of that name{to_unpack(root)}; they"
+            " are an archive of Figshare collection 7601630"
+        ),
         missing,
     )
     if not contents.performances:

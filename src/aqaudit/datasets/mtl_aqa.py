@@ -96,9 +96,11 @@ def read(
     gone = partial_or_refused(
         partial,
         "mtl_aqa",
-        f"{root} has no media for {len(missing)} of {len(wanted)} videos: {', '.join(missing)}; looked below it for"
-        f" files such as {(*missing, '')[0]}.mp4 and folders {(*missing, '')[0]}/000001.jpg; the addresses are in"
-        " Video_List.xlsx of the official repository (ParitoshParmar/MTL-AQA)",
+        lambda: (
+            f"{root} has no media for {len(missing)} of {len(wanted)} videos: {', '.join(missing)}; looked below it for"
+            f" files such as {missing[0]}.mp4 and folders {missing[0]}/000001.jpg; the addresses are in"
+            " Video_List.xlsx of the official repository (ParitoshParmar/MTL-AQA)"
+        ),
         [f"video {video} is not below {root}: its dives are not asked about" for video in missing],
     )
     if len(missing) == len(wanted):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import re
 from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,8 @@ VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".webm", ".mkv", ".avi", ".m4v"})
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 #: Folders below a root are looked into so deep; releases need five.
 DEEPEST = 8
+#: Names of folders that hold, or lead to, a hundred thousand frames each.
+_FRAMES = re.compile(r"\d+|(?:ego|exo)_[lmr]|frames_open")
 #: No annotation file of these data sets has a tenth of this, in bytes.
 LARGEST_JSON = 1 << 30
 
@@ -73,7 +76,8 @@ def index_by_stem(folder: Path, suffixes: frozenset[str]) -> dict[str, list[Path
 def archives_below(root: Path) -> list[str]:
     """Return the names of archives below a root, to say that they must be unpacked first."""
     kinds = (".zip", ".tar", ".tgz", ".tar.gz", ".rar", ".7z")
-    return [name for _, _, inside in walk(root) for name in inside if name.lower().endswith(kinds)]
+    folders = walk(root, _FRAMES.fullmatch)
+    return [name for _, _, inside in folders for name in inside if name.lower().endswith(kinds)]
 
 
 def to_unpack(root: Path) -> str:

@@ -89,8 +89,10 @@ def drawn_split(dataset: str, group: str, *, train: float = 1 / 3) -> str:
     return "train" if drawn < train else "test"
 
 
-def partial_or_refused(partial: object, reader: str, message: str, listed: Sequence[str]) -> list[str]:
+def partial_or_refused(partial: object, reader: str, message: Callable[[], str], listed: Sequence[str]) -> list[str]:
     """Return ``listed``, a sentence for each thing that is not here, where the user reads what is here.
+
+    ``message`` is made only where it is needed: it may look through folders.
 
     Raises
     ------
@@ -100,7 +102,7 @@ def partial_or_refused(partial: object, reader: str, message: str, listed: Seque
     if not isinstance(partial, bool):
         raise BadInput(f"partial of reader {reader!r} is {partial!r}; allowed: true or false")
     if listed and not partial:
-        raise BadInput(f"{message}; or read what is here with options = {{ partial = true }}")
+        raise BadInput(f"{message()}; or read what is here with options = {{ partial = true }}")
     return list(listed)
 
 

@@ -134,7 +134,11 @@ def read(
     gone = partial_or_refused(
         partial,
         NAME,
-        f"{root} lacks the angles of {len(missing)} executions of Kinect: {(*missing, '')[0]}",
+        lambda: (
+            f"{root} lacks the angles of {len(missing)} of {len(missing) + len(executions)} executions of Kinect:"
+            f" {missing[0]}; looked below it for files such as m01_s01_e01_angles.txt{to_unpack(root)}; they lie"
+            " beside the positions in every mirror of the data set"
+        ),
         missing,
     )
     wanted = [one for one in executions if split in {None, drawn_split(NAME, one.person)}]
