@@ -12,7 +12,7 @@ import polars as pl
 
 from aqaudit.audits import audit
 from aqaudit.records import BadInput
-from aqaudit.report import drawing, figures, page, tables
+from aqaudit.report import drawing, figures, page, paper_tables, tables
 from aqaudit.report.text import clean
 from aqaudit.report.verdicts import judgements
 from aqaudit.sidecars import read_sidecars
@@ -85,6 +85,7 @@ def beside(frame: pl.DataFrame, failed: pl.DataFrame | None, result: AuditResult
         tables.costs(frame),
         tables.destinations(frame, failed),
         tables.prompts(frame),
+        *paper_tables.tables(frame),
     )
     texts: dict[str, str] = {}
     for table in made:
