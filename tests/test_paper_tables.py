@@ -29,7 +29,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> pl.DataFrame:
     draw, lines = random.Random(5), []
     for i, line in enumerate((root / "clips.jsonl").read_text().splitlines()):
         labels = {"criteria": {"c0": i % 2 == 0}, "errors": {"knees": [] if i % 4 < 2 else True}}
-        lines.append(json.dumps({**json.loads(line), **labels, "scores": {"execution": round(draw.uniform(0, 10), 1)}}))
+        lines.append(json.dumps({**json.loads(line), **labels, "scores": {"execution": round(draw.uniform(0, 10), 2)}}))
     (root / "clips.jsonl").write_text("\n".join(lines))
     (root / "dataset.toml").write_text((root / "dataset.toml").read_text() + DECLARED)
     models = "".join(
@@ -132,14 +132,14 @@ def test_one_that_is_right_for_large_gaps_only_is_at_one_half_below_them(answers
 
 
 def test_differences_are_those_of_the_levels_paired_and_corrected(answers: pl.DataFrame) -> None:
-    told = answers.filter(pl.col("model") == "wording-follower")
+    told = answers.filter(pl.col("model") == "takes-first")
     better = told.with_columns(
         strategy=pl.lit("grounding"),
         says_correct=pl.when(pl.col("kind").is_in(["verify", "detect"])).then(pl.col("gold_correct")),
     )
     both = pl.concat([told, better])
     [verify] = rows(paper_tables.differences(both), factor="strategy", task="verify")
-    levels = one(paper_tables.by_factor(both, factors.FACTORS[1]), task="verify", model="wording-follower")
+    levels = one(paper_tables.by_factor(both, factors.FACTORS[1]), task="verify", model="takes-first")
     base, grounding = (float(str(levels[name]).split()[0]) for name in ("base", "grounding"))
     assert grounding == 1.0
     assert verify["difference"] == pytest.approx(grounding - base, abs=0.006)

@@ -97,6 +97,11 @@ class Plan:
             plan = PlannedDataset(dataset=dataset, tasks=tasks, counts=counts, pairing=spec.pairs, pool=pool)
             for kind in tasks:
                 if not counts[kind]:
+                    if kind == "prefer":
+                        raise BadInput(
+                            f"{study.name}: data set '{dataset.name}' has no two performances to compare: of one "
+                            "action, by two performers, in two videos, one better than the other"
+                        )
                     raise BadInput(
                         f"{study.name}: data set '{dataset.name}' has no label for task '{kind}'; "
                         f"tasks with labels: {', '.join(questions.tasks_of(dataset, None)) or 'none'}"

@@ -41,6 +41,9 @@ def guideline(dataset: Dataset, action: str, kind: Kind, framing: Framing) -> tu
 
 
 def _judging(dataset: str, action: str) -> tuple[str, ...]:
-    sections = template.load(JUDGING).sections
-    found = sections.get(f"{dataset} {action}") or sections.get(dataset)
-    return () if found is None else tuple(line.removeprefix("- ") for line in found[0].text.splitlines() if line)
+    """Return the section of a data set whose word, where it has one, is a word of the action."""
+    for title, steps in template.load(JUDGING).sections.items():
+        name, _, word = title.partition(" ")
+        if name == dataset and (not word or word in action.split()):
+            return tuple(line.removeprefix("- ") for line in steps[0].text.splitlines() if line)
+    return ()

@@ -116,6 +116,9 @@ def plan_only(study: Study) -> Plan:
 
 
 def _check_grid(study: Study) -> None:
+    if not study.used:
+        wanted = " or ".join(f"--root {name}=PATH" for name in study.without_root)
+        raise BadInput(f"{study.name}: no data set has a root; give {wanted} (aqaudit data list says what they are)")
     for view in study.spec.grid.view:
         if view not in VIEWS:
             raise BadInput(f"{study.name}: grid.view: '{view}' is not available{nearest(view, VIEWS)}")
@@ -140,9 +143,6 @@ def _check_poses(study: Study, found: Iterable[Dataset], sources: MediaSources) 
 
 def _read(study: Study) -> tuple[list[Dataset], list[Dataset] | None]:
     """Read the data sets that have a root, and where examples are asked for, what these are taken from."""
-    if not study.used:
-        wanted = " or ".join(f"--root {name}=PATH" for name in study.without_root)
-        raise BadInput(f"{study.name}: no data set has a root; give {wanted} (aqaudit data list says what they are)")
     found = [datasets.read(d.reader, study.root_of(d), split=d.split, **d.options) for d in study.used]
     training = [_training(d, study) for d in study.used] if set(study.spec.grid.shots) != {0} else None
     return found, training
