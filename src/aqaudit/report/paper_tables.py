@@ -170,6 +170,8 @@ def by_gap(frame: pl.DataFrame) -> Table:
         width = pl.col("scale_max") - pl.col("scale_min")
         gap = ((pl.col("gold_score") - pl.col("other_gold_score")).abs() / width).round(9)
         gapped = answers.with_columns(_gap=gap).filter(pl.col("_gap").is_not_null() & pl.col("_gap").is_finite())
+        if gapped.is_empty():  # pairs of a criterion or an error have no scores
+            continue
         for bands, edges in (("fixed", EDGES), ("fifths", _fifths(gapped["_gap"]))):
             for low, high in zip(edges, (*edges[1:], None), strict=True):
                 inside = pl.col("_gap") >= low
