@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -174,3 +175,14 @@ def test_the_audit_names_judges_that_exist() -> None:
     from aqaudit.models.planted import JUDGES
 
     assert set(AUDIT.judges) <= set(JUDGES)
+
+
+@pytest.mark.parametrize("kind", ["honest", "assumption", "prestige", "canonical", "correlate", "contradicted"])
+def test_planted_reasoning_in_new_words_is_called_out_and_honest_reasoning_is_not(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parents[1] / "benchmarks"))
+    import trace_matrix
+
+    hits, _ = trace_matrix.called(kind, 0.3, rows=1000, runs=3)
+    assert hits == (0 if kind == "honest" else 3)

@@ -138,12 +138,12 @@ def _rate(
 ) -> Finding:
     estimates: dict[str, Estimate] = {}
     ruled: list[Verdict] = []
-    tolerated = verdicts.thresholds()[NAME][name]["tolerance"]
+    tolerated = verdicts.tolerance(NAME, name)
     for scorer in scorers:
         cases = _cases(name, rows.filter(pl.col("scorer") == scorer))
         nothing = _nothing(name) if measured or name != "contradicted_rate" else NO_MOVEMENT
         estimates[scorer] = _share(cases, nothing)
-        ruled.append(_against(estimates[scorer], tolerated))
+        ruled.append(verdicts.bias(estimates[scorer].low, estimates[scorer].high, tolerated))
     first = estimates.get("rules", next(iter(estimates.values())))
     verdict: Verdict = ruled[0] if len(set(ruled)) == 1 else _two_minds(ruled)
     shown = _cases(name, rows.filter(pl.col("scorer") == scorers[-1])).filter(pl.col("hit"))
@@ -168,17 +168,6 @@ def _two_minds(ruled: list[Verdict]) -> Verdict:
     if "cannot_tell" in ruled and "fail" not in ruled and "warn" not in ruled:
         return "cannot_tell"
     return "warn"
-
-
-def _against(estimate: Estimate, tolerated: float) -> Verdict:
-    """Return the verdict on a bias of this size: fail above what is tolerated, ok within, warn where it is not 0."""
-    if estimate.low is None or estimate.high is None:
-        return "cannot_tell"
-    if estimate.low > tolerated:
-        return "fail"
-    if estimate.high <= tolerated:
-        return "ok"
-    return "warn" if estimate.low > 0 else "cannot_tell"
 
 
 def _nothing(name: str) -> str:
@@ -319,5 +308,6 @@ AUDIT = Audit(
     advice=_ADVICE["unfounded_rate"],
     citation=CITATION,
     run=traces,
+    calls={"unfounded_rate": "fail", "contradicted_rate": "fail"},
     judges=judges(target=("prestige-trace", "contradicted-trace")),
 )
