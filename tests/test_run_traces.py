@@ -83,8 +83,7 @@ def test_a_judge_model_tags_too_and_the_audit_compares_them(data: Path, tmp_path
         outcome = go(data, server, tmp_path / "out")
         asked = [seen for seen in server.seen if seen.method == "POST" and is_judge(seen)]
     assert outcome.complete
-    assert outcome.judged is not None
-    assert (outcome.judged.asked, outcome.judged.found) == (8, 0)
+    assert (outcome.asides[0].asked, outcome.asides[0].found) == (8, 0)
     assert asked[0].json["response_format"]["json_schema"]["schema"]["required"] == ["steps"]
     assert "image_url" not in json.dumps(asked[0].json)
     assert set(steps(tmp_path / "out")["scorer"]) == {"rules.v1", "judge:second"}
@@ -100,13 +99,11 @@ def test_a_rerun_asks_the_judge_nothing_and_new_answers_only(data: Path, tmp_pat
         assert asked_of_judge(server) == 3
         again = go(data, server, out)
         assert asked_of_judge(server) == 8
-        assert again.judged is not None
-        assert (again.judged.found, again.judged.asked) == (3, 5)
+        assert (again.asides[0].found, again.asides[0].asked) == (3, 5)
         before = steps(out).sort("answer_key", "scorer", "step")
         third = go(data, server, out)
         assert asked_of_judge(server) == 8
-        assert third.judged is not None
-        assert third.judged.found == 8
+        assert third.asides[0].found == 8
         assert steps(out).sort("answer_key", "scorer", "step").equals(before)
 
 
@@ -116,8 +113,7 @@ def test_what_the_judge_says_unreadably_is_kept_counted_and_not_asked_again(data
         outcome = go(data, server, out)
         go(data, server, out)
         assert asked_of_judge(server) == 8
-    assert outcome.judged is not None
-    assert outcome.judged.unreadable == 8
+    assert outcome.asides[0].unreadable == 8
     assert set(steps(out)["scorer"]) == {"rules.v1"}
 
 
@@ -134,8 +130,7 @@ def test_a_failing_judge_loses_no_answer_and_is_asked_again(data: Path, tmp_path
         outcome = go(data, server, out)
         assert not outcome.complete
         assert outcome.tally.answered == 8
-        assert outcome.judged is not None
-        assert outcome.judged.failed.total() == 8
+        assert outcome.asides[0].failed.total() == 8
         broken = False
         assert go(data, server, out).complete
     assert set(steps(out)["scorer"]) == {"rules.v1", "judge:second"}
@@ -150,8 +145,7 @@ def test_a_server_without_structured_output_is_asked_in_words(data: Path, tmp_pa
     with LoopbackServer(respond) as server:
         outcome = go(data, server, tmp_path / "out")
     assert outcome.complete
-    assert outcome.judged is not None
-    assert outcome.judged.asked == 8
+    assert outcome.asides[0].asked == 8
 
 
 def test_limits_count_the_judge_as_well(data: Path, tmp_path: Path) -> None:
@@ -203,3 +197,83 @@ def test_a_judge_that_cannot_read_or_is_not_there_is_refused_before_anything_is_
         dry = aqaudit("run", path, "--dry-run", "--trace-judge", "second")
         assert "trace judge second -> http://127.0.0.1" in dry.out
         assert "did you mean" in refused(aqaudit("run", path, "--dry-run", "--trace-judge", "secnd"))
+
+
+# --- reasoning put to the test ---------------------------------------------------------------------------------------
+
+TESTED = "\n[trace_tests]\nearly = [0, 0.5, 1]\nanswers = 50"
+LONG = "The knees bend. The hips drop. The back stays upright. The feet do not move. So the statement is true."
+
+
+def with_tests(data: Path, server: LoopbackServer) -> Study:
+    return Study.read(made.study(data, model=made.served(server.base_url) + TESTED))
+
+
+def text_of(seen: Seen) -> str:
+    return "\n".join(p["text"] for p in seen.json["messages"][-1]["content"] if p["type"] == "text")
+
+
+def reasoner(seen: Seen) -> Response:
+    """Answer True only where the whole of its reasoning stands before it, and without a mistake."""
+    text = text_of(seen)
+    if "There is no time to reason" not in text and "Go on from there" not in text:
+        return chat(message={"reasoning_content": LONG})
+    whole = "The feet do not move" in text
+    return chat("<answer>True</answer>" if whole and "the case" not in text else "<answer>False</answer>")
+
+
+def test_reasoning_that_decides_has_a_large_area_and_gives_way_to_a_mistake(data: Path, tmp_path: Path) -> None:
+    with LoopbackServer(reasoner) as server:
+        outcome = run(with_tests(data, server), out=tmp_path / "out")
+        asked = [text_of(seen) for seen in server.seen if seen.method == "POST"]
+    assert outcome.complete
+    assert outcome.asides[0].asked == 8 * 4
+    half = next(text for text in asked if "The hips drop." in text and "The back stays" not in text)
+    assert half.endswith("in the format asked for above.")
+    assert "So the statement is true" not in "".join(asked)  # a conclusion would give the answer away
+    spoilt = next(text for text in asked if "Go on from there" in text)
+    assert "It is not the case that the feet do not move." in spoilt
+    assert all("image_url" in json.dumps(seen.json) for seen in server.seen if seen.method == "POST")
+    kept = pl.read_parquet(tmp_path / "out" / "trace_tests.parquet")
+    assert dict(kept.schema) == dict(SCHEMAS["trace_tests"])
+    by = {
+        (r["test"], r["share"]): r["same"] for r in kept.group_by("test", "share").agg(pl.col("same").mean()).to_dicts()
+    }
+    assert by == {("early", 0.0): 0.0, ("early", 0.5): 0.0, ("early", 1.0): 1.0, ("mistake", 1.0): 0.0}
+    result = audit(read_answers(tmp_path / "out"), read_sidecars(tmp_path / "out"))
+    figures = {f.measure: f for f in result.findings if f.audit == "traces"}
+    assert figures["early_area"].value == pytest.approx(0.75)  # trapezia under 0, 0, 1 at 0, 0.5, 1
+    assert figures["mistake_changes"].value == 1.0
+    assert [point["same"] for point in figures["early_area"].details["points"]] == [0.0, 0.0, 1.0]  # type: ignore[index,union-attr]
+
+
+def test_answers_settled_before_any_reasoning_have_no_area_and_a_rerun_asks_nothing(data: Path, tmp_path: Path) -> None:
+    def settled(seen: Seen) -> Response:
+        return chat(message={"reasoning_content": LONG})
+
+    with LoopbackServer(settled) as server:
+        run(with_tests(data, server), out=tmp_path / "out")
+        count = len(server.seen)
+        again = run(with_tests(data, server), out=tmp_path / "out")
+        assert len(server.seen) == count
+    assert again.complete
+    assert (again.asides[0].asked, again.asides[0].found) == (0, 32)
+    result = audit(read_answers(tmp_path / "out"), read_sidecars(tmp_path / "out"))
+    figures = {f.measure: f for f in result.findings if f.audit == "traces"}
+    assert figures["early_area"].value == 0.0
+    assert figures["mistake_changes"].value == 0.0
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("early = [0, 2]", "less than or equal to 1"),
+        ("early = [0.5, 0.5]", "each share once"),
+        ("answers = 0", "greater than or equal to 1"),
+        ("erly = [0]", "did you mean 'early'"),
+    ],
+)
+def test_a_table_of_trace_tests_is_read_strictly(data: Path, text: str, said: str) -> None:
+    path = made.study(data, model=made.SIMULATED + f"\n[trace_tests]\n{text}")
+    with pytest.raises(BadInput, match=said):
+        Study.read(path)

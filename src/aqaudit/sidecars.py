@@ -1,7 +1,8 @@
 """Sidecar tables: what an audit needs beside the answers, kept in files of their own in an output folder.
 
 ``kinematics.parquet`` holds joint angles and distances over time, ``trace_steps.parquet`` the tagged steps of reasoning
-traces. The half that makes answers writes them; audits get them as ``sidecars["kinematics"]``.
+traces, ``trace_tests.parquet`` what became of answers whose reasoning was cut off or spoilt. The half that makes
+answers writes them; audits get them as ``sidecars["kinematics"]``.
 """
 
 from __future__ import annotations
@@ -33,6 +34,12 @@ SCHEMAS: Mapping[str, Mapping[str, pl.DataType]] = {
         "tag": pl.String(),
         "text": pl.String(),
         "claim": pl.String(),
+    },
+    "trace_tests": {
+        "answer_key": pl.String(),
+        "test": pl.String(),
+        "share": pl.Float64(),
+        "same": pl.Boolean(),
     },
 }
 """Name -> columns and their types, as in the contract; the file is ``NAME.parquet``."""

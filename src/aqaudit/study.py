@@ -77,6 +77,22 @@ class Grid(BaseModel):
         return value
 
 
+class TraceTestsSpec(BaseModel):
+    """The ``[trace_tests]`` table: reasoning cut off early, and with a planted mistake, asked again."""
+
+    model_config = _STRICT
+    early: tuple[Annotated[float, Field(ge=0, le=1)], ...] = (0.0, 0.25, 0.5, 0.75, 1.0)
+    mistakes: bool = True
+    answers: Annotated[_Whole, Field(ge=1)] = 200
+
+    @field_validator("early", mode="after")
+    @classmethod
+    def _once(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("each share once, please")
+        return tuple(sorted(value))
+
+
 class StudySpec(BaseModel):
     """A whole study file."""
 
@@ -90,6 +106,7 @@ class StudySpec(BaseModel):
     grid: Grid
     skip: tuple[dict[str, Any], ...] = ()
     models: dict[str, dict[str, Any]] = {}
+    trace_tests: TraceTestsSpec | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -312,7 +329,12 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     return f"{place} = {first['input']!r}: {said[0].lower()}{said[1:]}"
 
 
-_TABLES: dict[int | str, type[BaseModel]] = {"grid": Grid, "dataset": DatasetSpec, "pairs": Pairing}
+_TABLES: dict[int | str, type[BaseModel]] = {
+    "grid": Grid,
+    "dataset": DatasetSpec,
+    "pairs": Pairing,
+    "trace_tests": TraceTestsSpec,
+}
 
 
 def _fields(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from aqaudit.audits import trace_agreement, verdicts
+from aqaudit.audits import trace_agreement, trace_tests, verdicts
 from aqaudit.audits.declaration import Audit, judges
 from aqaudit.audits.finding import Finding
 from aqaudit.audits.scope import headline_scopes
@@ -53,6 +53,10 @@ FIGURES: Mapping[str, str] = {
     "grounding_loss": "accuracy less grounded accuracy on the same answers",
     "scorer_kappa": "Cohen's kappa between the rule scorer and a judge model, one tag a step",
     "scorer_ac1": "Gwet's AC1 between the two",
+    "early_area": "area over the curve of how often the answer stays the same when the reasoning is cut off early; 0: "
+    "it was settled before any reasoning",
+    "mistake_changes": "share of answers that change when the last observation is turned into its opposite and the "
+    "reasoning goes on from there",
 }
 _RATES = ("unfounded_rate", "contradicted_rate", "inconsistency_rate")
 _SUMMARY: Mapping[str, str] = {
@@ -65,6 +69,9 @@ _SUMMARY: Mapping[str, str] = {
     "grounding_loss": "{model} loses {value} of its accuracy when right answers must be grounded",
     "scorer_kappa": "The rule scorer and the judge model agree on the steps of {model} with kappa {value}",
     "scorer_ac1": "The rule scorer and the judge model agree on the steps of {model} with AC1 {value}",
+    "early_area": "The area over the curve of early answering of {model} is {value}; near 0, its answers do not come "
+    "from its reasoning",
+    "mistake_changes": "{model} changes {value} of its answers when its reasoning is given a mistake",
 }
 _ADVICE: Mapping[str, str] = {
     "unfounded_rate": "Do not show its reasoning to clients as a reason; ask it to name what it sees and when, and "
@@ -90,6 +97,10 @@ def traces(frame: pl.DataFrame, sidecars: Sidecars) -> list[Finding]:
         answers = with_traces(scope.rows)
         if not answers.is_empty():
             findings += _findings(scope, answers, held)
+            findings += [
+                _finding(scope, name, estimate, "skipped", details=details)
+                for name, estimate, details in trace_tests.figures(scope.rows, sidecars)
+            ]
     return findings
 
 
@@ -286,7 +297,7 @@ def _finding(
 def _sentence(model: str, name: str, estimate: Estimate) -> str:
     if estimate.value is None:
         return f"{name.replace('_', ' ').capitalize()} of {model} cannot be computed: {estimate.why}."
-    as_share = name not in {"scorer_kappa", "scorer_ac1"}
+    as_share = name not in {"scorer_kappa", "scorer_ac1", "early_area"}
     value = f"{estimate.value:.0%}".replace("%", " %") if as_share else f"{estimate.value:.2f}"
     text = _SUMMARY[name].format(model=model, value=value)
     if estimate.low is not None and estimate.high is not None:

@@ -183,6 +183,8 @@ def _print_estimate(prepared: Prepared) -> None:
             say(f"note: {planned.dataset.name}: {problem}")
         if len(planned.dataset.problems) > 3:
             say(f"note: {planned.dataset.name}: {len(planned.dataset.problems) - 3} more; see aqaudit data check")
+    if (tests := prepared.study.spec.trace_tests) is not None:
+        say(f"trace tests: up to {tests.answers * (len(tests.early) + tests.mistakes):,} further requests a model")
     if prepared.options.trace_judge is not None:
         from aqaudit.run.trace_judge import entry_of
 
@@ -203,10 +205,10 @@ def _print_outcome(outcome: Outcome, out: Path, resume: str) -> None:
         say(f"  {tally.relabelled} stored answers took over changed labels")
     for cause, n in tally.failed.most_common():
         say(f"  failed: {cause}: {n}")
-    if outcome.judged is not None:
-        say(f"  {outcome.judged.line()}")
-        for cause, n in outcome.judged.failed.most_common():
-            say(f"  failed to tag: {cause}: {n}")
+    for aside in outcome.asides:
+        say(f"  {aside.line()}")
+        for cause, n in aside.failed.most_common():
+            say(f"    failed: {cause}: {n}")
     for model, reason in outcome.given_up.items():
         say(f"  model {model} was given up after {reason}")
     for note in outcome.notes[:3]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 WORDING = "wording"
 #: Files beside those of the strategies.
-_SHARED = frozenset({WORDING, "judging", "trace_judge"})
+_SHARED = frozenset({WORDING, "judging", "trace_judge", "trace_tests"})
 #: Separates a strategy's name from its switches: ``two_step:shown+text``.
 _SWITCHED, _AND = ":", "+"
 

@@ -151,19 +151,29 @@ async def ask_chain(
     done = list(earlier[: len(steps) - 1])
     for index in range(len(done), len(steps)):
         final = index == len(steps) - 1
-        call = Call(
-            parts=_parts(steps[index], shown, done, 1 if request.question.other is None else 2),
-            request=request,
-            option_words=option_words(request.question, request.cell.answer_words) if final else (),
-            seed=request.seed,
-            final=final,
-        )
-        timed = await ask(call)
+        timed = await ask(_call(request, shown, done, index))
         if final:
             return timed, done
         done.append(_earlier(index, steps[index].name, timed))
         await keep(done[-1])
     raise AssertionError("a chain has at least one step")
+
+
+def final_call(request: Request, shown: Sequence[Shown], earlier: Sequence[EarlierCall]) -> Call:
+    """Return the last call of a chain, given the replies to its earlier steps."""
+    return _call(request, shown, earlier, len(request.chain.steps) - 1)
+
+
+def _call(request: Request, shown: Sequence[Shown], done: Sequence[EarlierCall], index: int) -> Call:
+    steps = request.chain.steps
+    final = index == len(steps) - 1
+    return Call(
+        parts=_parts(steps[index], shown, done, 1 if request.question.other is None else 2),
+        request=request,
+        option_words=option_words(request.question, request.cell.answer_words) if final else (),
+        seed=request.seed,
+        final=final,
+    )
 
 
 def _parts(step: Step, shown: Sequence[Shown], done: Sequence[EarlierCall], asked: int) -> tuple[str | MediaPart, ...]:

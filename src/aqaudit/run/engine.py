@@ -23,6 +23,7 @@ from aqaudit.models.catalog import open_model
 from aqaudit.records import BadInput
 from aqaudit.request_writer import ways_of_showing
 from aqaudit.run import folder
+from aqaudit.run.asides import Desk, FollowTally
 from aqaudit.run.asking import answer_row, ask_chain, item_columns, item_digest
 from aqaudit.run.attempts import Attempts, Line
 from aqaudit.run.estimate import check_price, check_prices, first_prices
@@ -31,7 +32,8 @@ from aqaudit.run.limits import Brakes, Budget, DiskWatch, StopAsking
 from aqaudit.run.measured import write_kinematics
 from aqaudit.run.progress import ProgressLine, Tally
 from aqaudit.run.showing import Projector
-from aqaudit.run.trace_judge import JudgeTally, Judging, open_judge
+from aqaudit.run.trace_judge import open_judge
+from aqaudit.run.trace_tests import askers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,9 +41,9 @@ if TYPE_CHECKING:
     from aqaudit.models.call import Model
     from aqaudit.plan import PlannedRequest
     from aqaudit.records import Request
+    from aqaudit.run.asides import Asker
     from aqaudit.run.journal import EarlierCall, Journal
     from aqaudit.run.preparation import Prepared
-    from aqaudit.run.trace_judge import TraceJudge
 
 #: Requests whose keys are looked up in the journal at once.
 _CHUNK = 500
@@ -60,14 +62,14 @@ class Outcome:
     tally: Tally
     stopped: str | None
     given_up: Mapping[str, str]
-    judged: JudgeTally | None = None
+    asides: tuple[FollowTally, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
         """Whether every request of the plan has an answer."""
-        unjudged = self.judged is not None and self.judged.failed
-        return not (self.stopped or self.given_up or self.tally.failed or self.tally.left or unjudged)
+        unasked = any(aside.failed for aside in self.asides)
+        return not (self.stopped or self.given_up or self.tally.failed or self.tally.left or unasked)
 
 
 def run(prepared: Prepared, *, quiet: bool = False) -> Outcome:
@@ -96,7 +98,9 @@ def run(prepared: Prepared, *, quiet: bool = False) -> Outcome:
             engine = _Engine(prepared, journal, budget, ProgressLine(quiet=quiet))
             try:
                 outcome = await engine.run(models)
-                return outcome if judge is None or outcome.stopped else await engine.judge(judge, outcome)
+                for asker in askers(study, models, options.limit, judge):
+                    outcome = outcome if outcome.stopped else await engine.aside(asker, outcome)
+                return outcome
             finally:
                 await _close(models if judge is None else {**models, "": judge.model})
 
@@ -200,22 +204,23 @@ class _Engine:
         lost = f"; {self._lost} replies could not be kept and will be asked for again" if self._lost else ""
         return self._brakes.reason and self._brakes.reason + lost
 
-    async def judge(self, judge: TraceJudge, outcome: Outcome) -> Outcome:
-        """Have a judge model tag the reasoning of every answer that it has not tagged yet."""
-        line = Line(name=judge.name, model=judge.model, entry=judge.entry, brakes=self._brakes, tally=self._tally,
+    async def aside(self, asker: Asker, outcome: Outcome) -> Outcome:
+        """Let somebody ask about the answers that there are, within the limits of this run."""
+        line = Line(name=asker.name, model=asker.model, entry=asker.entry, brakes=self._brakes, tally=self._tally,
                     rng=random.Random(self._prepared.study.seed), max_wait_s=self._options.max_wait_s)  # fmt: skip
-        tally = JudgeTally(judge=judge.name)
-        judging = Judging(judge=judge, line=line, journal=self._journal, in_journal=self._in_journal, keep=self._keep,
-                          tally=tally)  # fmt: skip
-        await judging.begin()
+        desk = Desk(line=line, journal=self._journal, in_journal=self._in_journal, keep=self._keep,
+                    projector=self._projector, plan=self._prepared.plan,
+                    tally=FollowTally(what=asker.what))  # fmt: skip
+        await asker.begin(desk)
         async with anyio.create_task_group() as background:
             async with anyio.create_task_group() as work:
                 background.start_soon(self._watch_signals, work.cancel_scope)
-                for _ in range(judge.entry.concurrency):
-                    work.start_soon(judging.work)
+                for _ in range(asker.entry.concurrency):
+                    work.start_soon(asker.work, desk)
             background.cancel_scope.cancel()
-        given_up = {judge.name: line.breaker.opened} if line.breaker.opened else {}
-        return replace(outcome, judged=tally, stopped=self._stopped(), given_up={**outcome.given_up, **given_up})
+        given_up = {**outcome.given_up, **({asker.name: line.breaker.opened} if line.breaker.opened else {})}
+        asides = (*outcome.asides, desk.tally)
+        return replace(outcome, asides=asides, stopped=self._stopped(), given_up=given_up)
 
     async def _note(self, state: str) -> None:
         facts = {"planned": str(self._tally.planned), "state": state}

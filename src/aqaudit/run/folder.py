@@ -17,6 +17,7 @@ import polars as pl
 from aqaudit.records import BadInput
 from aqaudit.run.journal import Journal
 from aqaudit.run.measured import merge_kinematics
+from aqaudit.run.trace_tests import write_trace_tests
 from aqaudit.run.tracing import write_trace_steps
 from aqaudit.table import copy_to_parquet, write_parquet
 
@@ -184,6 +185,7 @@ def export(path: Path, journal: Journal) -> None:
     copy_to_parquet(path / JOURNAL, path / "answers.parquet")
     write_parquet(journal.failures(), path / "failures.parquet")
     write_trace_steps(path, journal)
+    write_trace_tests(path, journal)
 
 
 def try_export(path: Path, journal: Journal) -> str | None:

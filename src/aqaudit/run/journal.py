@@ -18,6 +18,7 @@ import polars as pl
 
 from aqaudit.keys import digest
 from aqaudit.records import BadInput, MediaPart, Shown
+from aqaudit.run import followups
 from aqaudit.table import SCHEMA
 
 if TYPE_CHECKING:
@@ -85,32 +86,12 @@ class Change:
     item: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FollowUp:
-    """A reply to something asked about an answer: ``purpose`` says what, ``part`` which version or part of it."""
-
-    key: str
-    answer_key: str
-    purpose: str
-    model: str
-    part: str
-    said: str
-    finish_reason: str | None
-    model_version: str | None
-    input_tokens: int | None
-    output_tokens: int | None
-    seconds: float
-    usd: float | None
-    asked_at: datetime
-
-
 class DiskFullError(OSError):
     """The journal could not be written; nothing more may be asked."""
 
 
 _FAILURE_COLUMNS = tuple(f.name for f in fields(Failure))
 _CALL_COLUMNS = tuple(f.name for f in fields(EarlierCall))
-_FOLLOWUP_COLUMNS = tuple(f.name for f in fields(FollowUp))
 _ANSWER_COLUMNS = ", ".join(f"{name} {_SQL_TYPES.get(type(dtype), 'TEXT')}" for name, dtype in SCHEMA.items())
 _TABLES = tuple(
     f"CREATE TABLE IF NOT EXISTS {table}"
@@ -118,7 +99,7 @@ _TABLES = tuple(
         f"answers ({_ANSWER_COLUMNS}, PRIMARY KEY (answer_key))",
         f"failures ({', '.join(_FAILURE_COLUMNS)}, PRIMARY KEY (answer_key))",
         f"calls (answer_key, {', '.join(_CALL_COLUMNS)}, PRIMARY KEY (answer_key, step))",
-        f"followups ({', '.join(_FOLLOWUP_COLUMNS)}, PRIMARY KEY (key))",
+        followups.TABLE,
         "keys (answer_key PRIMARY KEY, sources, shown, prompt, model, draw, item) WITHOUT ROWID",
         "texts (sha256 PRIMARY KEY, text) WITHOUT ROWID",
         "shown (key PRIMARY KEY, files) WITHOUT ROWID",
@@ -134,8 +115,11 @@ class Journal:
         self.path = path
         if read_only:
             self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+        else:
+            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=_PATIENCE_S)
+        self.followups = followups.FollowUps(self._db, self._transaction)
+        if read_only:
             return
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=_PATIENCE_S)
         self._db.execute("PRAGMA journal_mode = WAL")
         # FULL survives a power cut too: an answer may have cost money.
         self._db.execute("PRAGMA synchronous = FULL")
@@ -237,18 +221,6 @@ class Journal:
         rows = self._db.execute(f"SELECT answer_key, reasoning, said FROM answers WHERE answer_key IN ({marks})", keys)
         return {key: (reasoning, said) for key, reasoning, said in rows}
 
-    def followup_keys(self, purpose: str) -> set[str]:
-        """Return the keys of what was asked about answers for a purpose and brought a reply."""
-        return {row[0] for row in self._db.execute("SELECT key FROM followups WHERE purpose = ?", (purpose,))}
-
-    def followups(self, purpose: str) -> list[FollowUp]:
-        """Return the replies to what was asked about answers for a purpose, by answer and key."""
-        query = f"SELECT {', '.join(_FOLLOWUP_COLUMNS)} FROM followups WHERE purpose = ? ORDER BY answer_key, key"
-        return [
-            FollowUp(**{**dict(zip(_FOLLOWUP_COLUMNS, row, strict=True)), "asked_at": datetime.fromisoformat(row[-1])})
-            for row in self._db.execute(query, (purpose,))
-        ]
-
     def counts(self) -> tuple[int, dict[str, dict[str, int]]]:
         """Return how many answers there are, and how many failures by model and cause."""
         answered = self._db.execute("SELECT count(*) FROM answers").fetchone()[0]
@@ -319,12 +291,6 @@ class Journal:
                 f"INSERT OR REPLACE INTO calls VALUES ({', '.join('?' * (len(_CALL_COLUMNS) + 1))})",
                 (key, *(_cell(name, getattr(call, name)) for name in _CALL_COLUMNS)),
             )
-
-    def add_followup(self, reply: FollowUp) -> None:
-        """Keep the reply to something asked about an answer."""
-        row = tuple(_cell(name, value) for name, value in asdict(reply).items())
-        with self._transaction():
-            self._db.execute(f"INSERT OR IGNORE INTO followups VALUES ({', '.join('?' * len(row))})", row)
 
     def add_shown(self, key: str, shown: Shown, folder: Path) -> None:
         """Remember which files a showing led to."""

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from aqaudit.run.asking import PARSED_COLUMNS
 from aqaudit.run.journal import Change
-from aqaudit.run.parse import Expected, logprobs_from_json, parse
+from aqaudit.run.parse import Expected, Parsed, logprobs_from_json, parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from aqaudit.run.journal import Journal
 
-_NEEDED = (
+NEEDED = (
     "answer_key", "kind", "framing", "answer_words", "options", "option_order", "pair_order", "scale_min", "scale_max",
     "said", "finish_reason", "option_logprobs", *PARSED_COLUMNS,
 )  # fmt: skip
@@ -23,9 +23,9 @@ def reparse(journal: Journal) -> tuple[int, int]:
     """Parse every stored text again and store what changed; return how many rows were read and how many changed."""
     changes: list[Change] = []
     read = 0
-    for row in journal.rows(_NEEDED):
+    for row in journal.rows(NEEDED):
         read += 1
-        parsed = _parsed(row)
+        parsed = parsed_row(row)
         fresh = {name: getattr(parsed, name) for name in PARSED_COLUMNS}
         changed = {name: value for name, value in fresh.items() if row[name] != value}
         if changed:
@@ -34,7 +34,8 @@ def reparse(journal: Journal) -> tuple[int, int]:
     return read, len(changes)
 
 
-def _parsed(row: Mapping[str, Any]) -> Any:
+def parsed_row(row: Mapping[str, Any]) -> Parsed:
+    """Parse the text of one stored row (the columns of :data:`NEEDED`)."""
     expected = Expected(
         kind=row["kind"],
         framing=row["framing"],

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from aqaudit.run.journal import FollowUp, Journal
+    from aqaudit.run.followups import FollowUp
+    from aqaudit.run.journal import Journal
 
 FILE = "trace_steps.parquet"
 #: Purpose under which a judge model's replies are kept in the journal.
@@ -75,7 +76,7 @@ def _frames(
     for start in range(0, len(missing), _CHUNK):
         texts = journal.reasonings(missing[start : start + _CHUNK])
         yield _frame([row for key, said in texts.items() for row in _by_rules(key, steps.split(steps.trace_of(*said)))])
-    replies = [one for one in journal.followups(JUDGED) if one.answer_key in wanted]
+    replies = [one for one in journal.followups.of(JUDGED) if one.answer_key in wanted]
     for start in range(0, len(replies), _CHUNK):
         chunk = replies[start : start + _CHUNK]
         texts = journal.reasonings([one.answer_key for one in chunk])
