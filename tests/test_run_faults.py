@@ -319,7 +319,16 @@ def test_a_limit_beyond_the_distinct_requests_leaves_nothing(data: Path, tmp_pat
 
 
 def start(study: Path, out: Path, *more: str, **options: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "aqaudit.cli", "run", str(study), "--out", str(out), *more]
+    command = [
+        sys.executable,
+        "-c",
+        "from aqaudit.cli import main; main()",
+        "run",
+        str(study),
+        "--out",
+        str(out),
+        *more,
+    ]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)  # type: ignore[call-overload, no-any-return]
 
 

@@ -18,7 +18,7 @@ QUESTIONS = 5000
 
 
 def aqaudit(*args: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "aqaudit.cli", *map(str, args)]
+    command = [sys.executable, "-c", "from aqaudit.cli import main; main()", *map(str, args)]
     return subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
 
 
@@ -36,7 +36,7 @@ def stored(out: Path) -> int:
 
 def run_until(answers: int, study: Path, out: Path, how: signal.Signals) -> tuple[int, str]:
     """Start a run, send it a signal once so many answers are stored, and return its exit code and output."""
-    command = [sys.executable, "-m", "aqaudit.cli", "run", str(study), "--out", str(out)]
+    command = [sys.executable, "-c", "from aqaudit.cli import main; main()", "run", str(study), "--out", str(out)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
     while stored(out) < answers and time.monotonic() < deadline and process.poll() is None:

@@ -26,7 +26,7 @@ from aqaudit.run import folder
 from aqaudit.run.asides import Desk, FollowTally
 from aqaudit.run.asking import answer_row, ask_chain, item_columns, item_digest
 from aqaudit.run.attempts import Attempts, Line
-from aqaudit.run.estimate import check_price, check_prices, first_prices
+from aqaudit.run.estimate import check_prices, first_prices
 from aqaudit.run.journal import Change, DiskFullError, Failure
 from aqaudit.run.limits import Brakes, Budget, DiskWatch, StopAsking
 from aqaudit.run.measured import write_kinematics
@@ -87,9 +87,7 @@ def run(prepared: Prepared, *, quiet: bool = False) -> Outcome:
         check_prices(prepared)
         budget.guess_usd = first_prices(prepared)
     models = {name: open_model(name, entry) for name, entry in study.models.items()}
-    judge = None if options.trace_judge is None else open_judge(study, options.trace_judge)
-    if judge is not None and options.max_usd is not None:
-        check_price(judge.name, judge.entry)
+    judge = open_judge(study, options)
     with folder.opened(options.out, study.name) as journal:
         folder.keep_study(options.out, study.text)
         folder.keep_datasets(options.out, (planned.dataset for planned in prepared.plan.datasets))
@@ -209,8 +207,8 @@ class _Engine:
         line = Line(name=asker.name, model=asker.model, entry=asker.entry, brakes=self._brakes, tally=self._tally,
                     rng=random.Random(self._prepared.study.seed), max_wait_s=self._options.max_wait_s)  # fmt: skip
         desk = Desk(line=line, journal=self._journal, in_journal=self._in_journal, keep=self._keep,
-                    projector=self._projector, plan=self._prepared.plan,
-                    tally=FollowTally(what=asker.what))  # fmt: skip
+                    projector=self._projector, plan=self._prepared.plan, tally=FollowTally(what=asker.what)
+                    )  # fmt: skip
         await asker.begin(desk)
         async with anyio.create_task_group() as background:
             async with anyio.create_task_group() as work:
@@ -218,9 +216,9 @@ class _Engine:
                 for _ in range(asker.entry.concurrency):
                     work.start_soon(asker.work, desk)
             background.cancel_scope.cancel()
-        given_up = {**outcome.given_up, **({asker.name: line.breaker.opened} if line.breaker.opened else {})}
-        asides = (*outcome.asides, desk.tally)
-        return replace(outcome, asides=asides, stopped=self._stopped(), given_up=given_up)
+        given_up = {asker.name: line.breaker.opened} if line.breaker.opened else {}
+        return replace(outcome, asides=(*outcome.asides, desk.tally), stopped=self._stopped(),
+                       given_up={**outcome.given_up, **given_up})  # fmt: skip
 
     async def _note(self, state: str) -> None:
         facts = {"planned": str(self._tally.planned), "state": state}

@@ -11,6 +11,7 @@ from aqaudit.models.call import Call
 from aqaudit.prompts.template import fill, load
 from aqaudit.records import BadInput, Cell, Chain, MediaSpec, Performance, Question, Request, nearest
 from aqaudit.run.asides import follow_key
+from aqaudit.run.estimate import check_price
 from aqaudit.run.tracing import JUDGED, read_tags
 from aqaudit.traces import steps
 from aqaudit.traces.tags import TAGS
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from aqaudit.models.call import Model
     from aqaudit.models.catalog import ModelEntry
     from aqaudit.run.asides import Desk
+    from aqaudit.run.preparation import RunOptions
     from aqaudit.study import Study
 
 TEMPLATE = "trace_judge"
@@ -64,9 +66,20 @@ def entry_of(study: Study, name: str) -> ModelEntry:
     return entry
 
 
-def open_judge(study: Study, name: str) -> TraceJudge:
-    """Open the judge model of a run, before anything is asked."""
+def open_judge(study: Study, options: RunOptions) -> TraceJudge | None:
+    """Open the judge model of a run, before anything is asked; None where there is none.
+
+    Raises
+    ------
+    BadInput
+        It cannot be used, or its price is unknown under a money limit.
+    """
+    name = options.trace_judge
+    if name is None:
+        return None
     entry = entry_of(study, name)
+    if options.max_usd is not None:
+        check_price(name, entry)
     return TraceJudge(name=name, entry=entry, model=catalog.open_model(name, entry))
 
 

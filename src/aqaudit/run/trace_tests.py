@@ -15,7 +15,7 @@ import polars as pl
 
 from aqaudit.models.call import AskFailed
 from aqaudit.prompts.template import fill, load
-from aqaudit.request_writer import shown_in_order
+from aqaudit.request_writer import ways_of_showing
 from aqaudit.run.asides import follow_key
 from aqaudit.run.asking import final_call
 from aqaudit.run.reparse import NEEDED, parsed_row
@@ -156,7 +156,7 @@ def askers(
 
 
 async def _call(request: Request, test: Test, desk: Desk) -> Call:
-    shown = [await desk.projector.show(p, request.spec) for p in shown_in_order(request)]
+    shown = [await desk.projector.show(*way) for way in ways_of_showing(request)]
     earlier = await desk.in_journal(desk.journal.earlier_calls, request.answer_key)
     call = final_call(request, shown, earlier)
     return replace(call, parts=(*call.parts, test.text))
