@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 
+from aqaudit.audits.finding import Finding
 from aqaudit.report import figures
 from aqaudit.report.distributions import distribution
 from aqaudit.report.shares import share
@@ -55,6 +56,17 @@ def test_order_is_drawn_where_pairs_were_asked_both_ways() -> None:
     assert "30 (75%) got two answers" in by_order.note
     assert [row[1] for row in by_gap.table.rows][-1] == 1.0
     assert of_group(to_frame(rows[::2]), "order")[0].title == by_gap.title
+
+
+def test_what_is_taken_is_the_worse_one_where_the_wording_asks_for_it() -> None:
+    rows = [
+        answer(f"{i}{order}", kind="prefer", framing="negative", question_id=f"q{i}", performance_id=f"a{i}",
+               other_id=f"b{i}", performer=f"s{i % 9}", pair_order=order, gold_prefer="this",
+               prefer="other" if order == "ab" else "this")
+        for i in range(30) for order in ("ab", "ba")
+    ]  # fmt: skip
+    (figure,) = of_group(to_frame(rows), "order")
+    assert set(numbers(figure).values()) == {1.0}  # it always says that the first one is worse
 
 
 def test_the_clip_and_its_absence_stand_side_by_side() -> None:
@@ -125,3 +137,28 @@ def test_a_name_from_outside_cannot_leave_its_picture() -> None:
     svg = distribution(rows, "</svg><script>").svg
     assert "<script>" not in svg
     assert svg.count("</svg>") == 1
+
+
+def test_a_curve_that_an_audit_fitted_is_drawn_in_place_of_bare_shares() -> None:
+    rows = to_frame(
+        [
+            answer(f"{i}", kind="detect", framing="negative", error="knees_inward", severity=float(i % 8 * 5),
+                   unit="deg", performer=f"s{i % 10}", gold_correct=i % 8 < 3, says_correct=i % 8 < 4)
+            for i in range(160)
+        ]
+    )  # fmt: skip
+    scope = {"model": "qwen3-vl", "dataset": "clinic", "task": "squat", "kind": "detect"}
+    details = {"unit": "deg", "points": [[0.0, 0.1, 20.0], [35.0, 0.9, 20.0]], "curve": [[0.0, 0.1], [20.0, 0.5]]}
+    finding = Finding(audit="psychometric", scope={**scope, "action": "squat", "error": "knees_inward"},
+                      measure="threshold", value=20.0, details=details)  # fmt: skip
+    (figure,) = [one for one in figures.drawn(rows, [finding]) if one.group == "psychometric"]
+    assert figure.table.rows == ((0.0, 0.1, None, None, 20), (35.0, 0.9, None, None, 20))
+    assert figure.title.endswith(": knees_inward")
+    assert figure.svg.count('class="b"') == 1  # the fitted curve
+    named = {"points": [{"gap": 0.1, "pairs": 9, "accuracy": 0.6, "low": 0.3, "high": 0.9},
+                        {"gap": 0.5, "pairs": 9, "accuracy": 1.0}], "curve": []}  # fmt: skip
+    (by_gap,) = [f for f in figures.drawn(rows, [Finding(audit="order", scope=scope, measure="gap_75", value=None,
+                                                         details=named)]) if f.group == "order"]  # fmt: skip
+    assert by_gap.table.rows[0] == (0.1, 0.6, 0.3, 0.9, 9)
+    odd = Finding(audit="x", scope=scope, measure="m", value=None, details={"points": [[1.0, 70.0], "x", [2.0]]})
+    assert not [one for one in figures.drawn(rows, [odd]) if one.group == "other"]

@@ -286,14 +286,14 @@ def test_steps_of_reasoning_have_their_tag_and_point_to_frames(media: Path) -> N
             "scorer": ["rules", "rules", "zz"],
             "tag": ["observation", "prestige", "other"],
             "text": ["In frames 3 to 5 the heels rise.", "A champion <b>would</b> not err.", "not shown"],
-            "claim": ['{"quantity": "ankle_height_left", "value": 0.1}', None, None],
+            "claim": ['[{"quantity": "ankle_height", "comparator": ">", "value": 0.1, "moment": "bottom"}]', "x", None],
         }
     )
     html = render(frame, media_dir=media, sidecars={"trace_steps": steps})
     shown = html[html.index('<ol class="steps">') :].split("</ol>", maxsplit=1)[0]
     assert '<li class="tag-0"><span class="tag">observation</span>' in shown
     assert '<li class="tag-3"><span class="tag">prestige</span> <bdi>A champion &lt;b&gt;would' in shown
-    assert "quantity ankle_height_left; value 0.1" in shown
+    assert "claims: <bdi>ankle height &gt; 0.1 at bottom</bdi>" in shown
     assert re.search(r'href="#e\d+-s0-f3">frame 3</a>', shown)
     assert "not shown" not in shown
 

@@ -71,12 +71,12 @@ def dots(
         body.append(text(WIDTH - 4, y + 4, number(value), anchor="end", kind="small"))
     for value, anchor in ((low_end, "start"), (high_end, "end")):
         body.append(text(x(value), tall + 14, number(value), anchor=anchor, kind="small"))
-    body.append(text(LEFT + 8 + (BAR - 70) / 2, tall + 14, what, anchor="middle", kind="small"))
+    body.append(text(LEFT + 8 + (BAR - 70) / 2, tall + 30, what, anchor="middle", kind="small"))
     columns = ("of", "value", "low", "high", "answers")
     return Figure(
         title=title,
         alt=" ".join(_said(point) for point in points),
-        svg=svg("".join(body), WIDTH, tall + 22, title, " ".join(_said(point) for point in points)),
+        svg=svg("".join(body), WIDTH, tall + 38, title, " ".join(_said(point) for point in points)),
         table=Table(name="", caption=title, columns=columns, rows=tuple(points), numbers=frozenset(columns[1:])),
         mark="dots",
         series=("value", "low", "high"),

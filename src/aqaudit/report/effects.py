@@ -45,17 +45,21 @@ def framing(rows: pl.DataFrame, title: str) -> Figure | None:
 
 
 def order(rows: pl.DataFrame, title: str) -> Figure | None:
-    """Return how often the first of two is preferred, in each order; None where no pair was asked both ways."""
+    """Return how often the first of two is taken, in each order; None where no pair was asked both ways.
+
+    What is taken is the better one, or the worse one where the negative wording asks for it.
+    """
     rows = rows.filter(pl.col("kind") == "prefer")
     orders = [o for o in ("ab", "ba") if (rows["pair_order"] == o).any()]
     if len(orders) < 2:
         return None
     shown_first = pl.when(pl.col("pair_order") == "ab").then(pl.lit("this")).otherwise(pl.lit("other"))
-    first = pl.when(pl.col("prefer") == "tie").then(0.5).otherwise((pl.col("prefer") == shown_first).cast(pl.Float64))
+    takes_first = (pl.col("prefer") == shown_first) != (pl.col("framing") == "negative")
+    first = pl.when(pl.col("prefer") == "tie").then(0.5).otherwise(takes_first.cast(pl.Float64))
     points = [share(rows.filter(pl.col("pair_order") == o), first, {"ab": "this first", "ba": "other first"}[o])
               for o in orders]  # fmt: skip
     points.append(share(rows, first, "both orders"))
-    figure = dots(title, points, bounds=(0.0, 1.0), what="share that prefers the first shown", chance=0.5)
+    figure = dots(title, points, bounds=(0.0, 1.0), what="share that takes the first shown", chance=0.5)
     return replace(figure, group="order", note=_flips(rows, "pair_order"))
 
 
@@ -67,12 +71,13 @@ def vision(rows: pl.DataFrame, title: str) -> Figure | None:
         return None
     measure = MEASURES[_MEASURE[str(rows["kind"][0])]]
     points: list[Point] = []
+    chance = None
     for name in ("none", *sorted(shown - {"none"})):
         estimate = measure(rows.filter(pl.col("perturbation") == name))
         label = "clip as it is" if name == "none" else name.replace("_", " ")
+        chance = estimate.chance if name == "none" else chance
         points.append((label, estimate.value, estimate.low, estimate.high, estimate.n))
     low, high = measure.bounds
-    chance = None if measure.name == "spearman" else 0.5 if rows["kind"][0] != "choose" else None
     figure = dots(title, points, bounds=(low, high), what=measure.title, chance=chance)
     note = "If taking the clip away costs nothing, the answers do not come from the clip."
     return replace(figure, group="vision", note=note)

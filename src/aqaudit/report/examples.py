@@ -141,7 +141,7 @@ class _Making:
         sidecars: Sidecars,
     ) -> None:
         keys = [key for rows in groups for key in rows["answer_key"]]
-        self._varying = [name for name in _CELL if name in frame.columns and frame[name].n_unique() > 1]
+        self._varying = [name for name in _CELL if name in frame.columns and frame[name].drop_nulls().n_unique() > 1]
         self._album = album
         self._prompts = prompts
         self._steps = traced(sidecars.get("trace_steps"), keys)

@@ -12,10 +12,11 @@ from aqaudit.audits.scope import headline_scopes, narrow
 from aqaudit.measures import MEASURES
 from aqaudit.report import curves, drawing, effects
 from aqaudit.report.distributions import distribution
+from aqaudit.report.fitted import fitted
 from aqaudit.report.verdicts import Scope, label, scope_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from aqaudit.audits.finding import Finding
     from aqaudit.report.drawing import Figure
@@ -28,6 +29,7 @@ GROUPS = {
     "order": "Order and distance of two",
     "psychometric": "How large an error must be to be seen",
     "calibration": "Probability given and truth",
+    "other": "Further curves",
 }
 
 
@@ -36,15 +38,23 @@ def scopes(frame: pl.DataFrame) -> list[Scope]:
     return sorted(scope_of(scope.labels) for scope in headline_scopes(frame))
 
 
-def drawn(frame: pl.DataFrame) -> list[Figure]:
-    """Return every figure that the answers allow, group by group, each with a file stem of its own."""
-    found: list[Figure] = []
+def drawn(frame: pl.DataFrame, findings: Sequence[Finding] = ()) -> list[Figure]:
+    """Return every figure that the answers allow, group by group, each with a file stem of its own.
+
+    Where an audit fitted a curve, it is drawn in place of the bare shares.
+    """
+    found = [figure for figure in map(fitted, findings) if figure is not None]
+    curved = {(figure.group, figure.scope) for figure in found}
     # Scopes are found among unperturbed answers; under another name the perturbation is no part of the search.
     any_clip = frame.with_columns(pl.col("perturbation").alias("shown"), pl.lit("none").alias("perturbation"))
     for scope in headline_scopes(frame):
         key = scope_of(scope.labels)
         spoilt = narrow(any_clip, scope.labels).with_columns(pl.col("shown").alias("perturbation"))
-        found += [replace(figure, scope=key) for figure in _of_scope(scope.rows, spoilt, label(key))]
+        found += [
+            replace(figure, scope=key)
+            for figure in _of_scope(scope.rows, spoilt, label(key))
+            if figure.mark != "line" or (figure.group, key) not in curved
+        ]
     found.sort(key=lambda figure: (tuple(GROUPS).index(figure.group), figure.scope, figure.title))
     names: dict[str, int] = {}
     named = []

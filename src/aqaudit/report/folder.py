@@ -91,7 +91,7 @@ def beside(frame: pl.DataFrame, failed: pl.DataFrame | None, result: AuditResult
     for table in made:
         texts[f"tables/{table.name}.csv"] = tables.as_csv(table)
         texts[f"tables/{table.name}.tex"] = tables.as_tex(table)
-    for figure in figures.drawn(frame):
+    for figure in figures.drawn(frame, result.findings):
         texts[f"figures/{figure.name}.svg"] = drawing.standalone(figure)
         texts[f"figures/{figure.name}.csv"] = tables.as_csv(figure.table)
     return texts

@@ -31,6 +31,8 @@ def method(finding: Finding) -> list[tuple[str, str]]:
     elif finding.measure in figures:
         lines.append(("measure", figures[finding.measure]))
     lines += [(name, str(getattr(declared, name))) for name in ("interval", "rule") if getattr(declared, name, "")]
+    if finding.summary:
+        lines.append(("in full", finding.summary))
     if finding.why:
         lines.append(("why", finding.why))
     if finding.flag:

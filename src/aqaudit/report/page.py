@@ -34,6 +34,7 @@ from aqaudit.report.verdicts import (
     overall,
     reason_of,
     scope_of,
+    without_figures,
 )
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def render(material: Material, result: AuditResult, *, frames: bool = True) -> s
     real = [one for one in everyone if dict(one.scope).get("model") not in marked]
     # Judges that are no vision-language models come after those that are.
     judged = real + [one for one in everyone if dict(one.scope).get("model") in marked]
-    figures_ = figures.drawn(frame)
+    figures_ = figures.drawn(frame, result.findings)
     album = Album(material.media_dir, hidden=material.hidden) if frames else None
     shown = browser(frame, result.findings, album, prompts=material.prompts, sidecars=material.sidecars)
     css = "\n".join((palette.of_page(), palette.template("figure.css"), palette.template("page.css")))
@@ -188,6 +189,7 @@ def _environment() -> jinja2.Environment:
         number=number,
         measure_name=measure_name,
         reason=reason_of,
+        without_figures=without_figures,
         scope_of=scope_of,
         method=method,
         detail_tables=detail_tables,

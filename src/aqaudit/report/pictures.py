@@ -20,7 +20,7 @@ MOST_FRAMES = 6
 _QUALITY = 62
 _MOST_PIXELS = 40_000_000
 #: All pictures of a page together, as base64 text, in bytes.
-BUDGET = 2_600_000
+BUDGET = 2_200_000
 _HASH = re.compile(r"[0-9a-f]{64}")
 _VIDEO = (".mp4", ".mov", ".webm", ".mkv", ".avi")
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 #: Questions, and answers to all of them together, that a page shows.
 MOST_ITEMS = 120
-MOST_ANSWERS = 480
+MOST_ANSWERS = 720
 #: Answers shown of one question.
 MOST_OF_ITEM = 24
 #: Answers taken of each finding that names some, and of each scope and outcome.
@@ -55,7 +55,8 @@ def sampled(frame: pl.DataFrame, findings: Sequence[Finding]) -> tuple[list[pl.D
         if rows.height > room:
             break
         room -= rows.height
-        shown.append(rows.sort(cell, nulls_last=True))
+        # What was asked of the clip as it is comes before what was asked of a spoilt one.
+        shown.append(rows.sort(pl.col("perturbation") != "none", *cell, nulls_last=True))
         left_out.append(whole.height - rows.height)
     return shown, left_out
 

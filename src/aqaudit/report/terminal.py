@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections import Counter
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from aqaudit.report.banners import banners, marks, sentence
@@ -20,6 +22,7 @@ from aqaudit.report.verdicts import (
     number,
     overall,
     reason_of,
+    without_figures,
 )
 
 if TYPE_CHECKING:
@@ -126,14 +129,25 @@ def _scope(one: Judgement) -> str:
 
 def _block(one: Judgement, widths: Sequence[int], room: int, wide: int) -> list[str]:
     lines = _fold(_scope(one), wide)
-    for finding in sorted(one.findings, key=lambda f: SEVERITY.index(f.verdict)):
-        figure = _SHORT.get(finding.measure, measure_name(finding.measure))
-        names = _fold(figure if figure.startswith(finding.audit) else f"{finding.audit} {figure}", room - 2)
-        lines.append(_line(f"  {names[0]}", _cells(finding), widths, room))
-        lines += [f"  {name}" for name in names[1:]]
-        if finding.verdict != "ok":
-            lines += _wrapped(f"    {reason_of(finding)}", wide, "    ")
+    several = Counter(finding.audit for finding in one.findings)
+    by_reason = groupby(
+        sorted(one.findings, key=lambda f: SEVERITY.index(f.verdict)),
+        key=lambda f: "" if f.verdict == "ok" else without_figures(reason_of(f)),
+    )
+    for reason, findings in by_reason:
+        for finding in findings:
+            names = _fold(_name(finding, alone=several[finding.audit] == 1), room - 2)
+            lines.append(_line(f"  {names[0]}", _cells(finding), widths, room))
+            lines += [f"  {name}" for name in names[1:]]
+        if reason:
+            lines += _wrapped(f"    {reason}", wide, "    ")
     return lines
+
+
+def _name(finding: Finding, *, alone: bool) -> str:
+    """Return the audit of a finding, with its figure where that is short or the audit has several here."""
+    figure = _SHORT.get(finding.measure, "" if alone else measure_name(finding.measure))
+    return figure if figure.startswith(finding.audit) else f"{finding.audit} {figure}".rstrip()
 
 
 def _cells(finding: Finding) -> tuple[str, ...]:

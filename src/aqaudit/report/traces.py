@@ -25,6 +25,7 @@ COLOURS = {
     "conclusion": 6,
     "other": 6,
 }
+_MOST_CLAIMS = 4
 _FRAMES = re.compile(r"\bframes?\s+#?(\d{1,4})(?:\s*(?:-|\u2013|to|and)\s*#?(\d{1,4}))?", re.IGNORECASE)
 _SECONDS = re.compile(
     r"\b(?:at|around|by|near)\s+(?:about\s+)?(\d{1,3}(?:\.\d{1,2})?)\s*(?:s|sec|seconds)\b", re.IGNORECASE
@@ -74,13 +75,21 @@ def _step(row: dict[str, object]) -> TracedStep:
 
 
 def _claim(value: object) -> str:
-    """Return a claim in words: its JSON without braces and quotes, or the text as it is."""
+    """Return claims in words, such as ``knee angle <= 150``; what is no claim of ours is left as it is."""
     try:
-        table = json.loads(str(value)) if value else {}
+        found = json.loads(str(value)) if value else []
     except (ValueError, RecursionError):
         return clean(value, 200)
-    if not isinstance(table, dict):
-        return clean(value, 200)
-    known = ((str(name).replace("_", " "), v) for name, v in table.items() if v not in (None, "", []))
-    words = (f"{name} {v:g}" if isinstance(v, float) else f"{name} {v}" for name, v in known)
-    return clean("; ".join(words), 200)
+    claims = found if isinstance(found, list) else [found]
+    return clean("; ".join(_in_words(claim) for claim in claims[:_MOST_CLAIMS]), 300)
+
+
+def _in_words(claim: object) -> str:
+    if not isinstance(claim, dict):
+        return str(claim)
+    if claim.get("quantity") and claim.get("comparator") and isinstance(claim.get("value"), int | float):
+        moment = claim.get("moment")
+        when = f" at {moment}" if moment and moment != "any" else ""
+        return f"{str(claim['quantity']).replace('_', ' ')} {claim['comparator']} {claim['value']:g}{when}"
+    known = ((str(name).replace("_", " "), v) for name, v in claim.items() if v not in (None, "", []))
+    return ", ".join(f"{name} {v}" for name, v in known)

@@ -119,16 +119,26 @@ def _judgement(scope: Scope, findings: list[Finding]) -> Judgement:
         word=WORDS[verdict],
         reason=" ".join(reasons),
         advice=" ".join(advice),
-        short=_short(deciding),
+        short=_short(deciding, findings),
     )
 
 
-def _short(deciding: list[Finding]) -> str:
+def _short(deciding: list[Finding], findings: list[Finding]) -> str:
     """Return the reasons of a verdict without their figures, for a reader who has two minutes."""
-    plain = dict.fromkeys(_FIGURES.sub("", reason_of(finding)) for finding in deciding)
+    plain = dict.fromkeys(without_figures(reason_of(finding)) for finding in deciding)
     reasons = list(plain)
     more = f" And {len(reasons) - _MOST_REASONS} more below." if len(reasons) > _MOST_REASONS else ""
-    return " ".join(reasons[:_MOST_REASONS]) + more
+    text = " ".join(reasons[:_MOST_REASONS]) + more
+    if deciding[0].verdict == "cannot_tell" and len(findings) > 1:
+        # A reason such as a wide interval says little without what it leaves open, and what was settled.
+        sides = ("Open", deciding), ("Fit so far", [f for f in findings if f.verdict == "ok"])
+        text += "".join(f" {word}: {', '.join(dict.fromkeys(f.audit for f in ones))}." for word, ones in sides if ones)
+    return text
+
+
+def without_figures(sentence: str) -> str:
+    """Return a sentence without the figures in brackets at its end: where they stand beside it anyway."""
+    return _FIGURES.sub("", sentence)
 
 
 def overall(judged: Sequence[Judgement]) -> str:
