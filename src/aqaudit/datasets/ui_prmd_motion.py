@@ -4,8 +4,8 @@ Vicon: 39 markers (Plug-in Gait, full body) x (x, y, z), millimetres, z up, abso
 centimetres, y up, 30 Hz; only the first is a place, each other one an offset from its parent, turned by the angles
 (degrees) of all joints above it, an angle turning what hangs on its joint: R = Rz Rx Ry. The data set's own drawing
 script composes Rz Ry Rx, and its authors call some legs unnatural; of all orders and signs this one agrees best with
-Vicon on the 40 executions that were sampled from both: thighs and shanks point 12.3 degrees apart in the mean (20.6
-with the script's order), and knee angles correlate with 0.96 (median).
+Vicon, arms and legs together, on the 40 executions that were sampled from both: thighs and shanks point 12.3 degrees
+apart in the mean (20.6 with the script's order), and knee angles correlate with 0.96 (median).
 """
 
 from __future__ import annotations
