@@ -27,6 +27,7 @@ from aqaudit.datasets.declarations import read_declarations
 from aqaudit.measures import MEASURES, resample
 from aqaudit.models import catalog
 from aqaudit.models.call import RETRYABLE, Cause
+from aqaudit.models.planted import Planted
 from aqaudit.report.verdicts import AUDITS, WORDS
 from aqaudit.study import DatasetSpec, Grid, StudySpec
 from aqaudit.table import DOMAINS, SCHEMA, TRUTH_AND_ANSWER, read_answers
@@ -328,3 +329,17 @@ def test_the_readme_shows_the_output_of_the_demo_as_the_makefile_runs_it() -> No
     commands = [line.strip().replace("$(BIN)", ".venv/bin") for line in recipe[1].splitlines()]
     shown = next(body for page, body in blocks("text") if page == "README.md").splitlines()
     assert [line for line in shown if line.startswith(".venv/bin/")] == commands
+
+
+def test_every_audit_is_explained_in_the_words_of_the_code() -> None:
+    apart = {"traces", "psychometric"}  # pages of their own
+    for name, audit in AUDITS_MADE.items():
+        if name not in apart:
+            text = " ".join(section("audits.md", name).split())
+            for said in (audit.question, audit.interval, audit.rule, audit.advice, audit.citation):
+                assert " ".join(said.split()) in text, (name, said)
+            assert set(re.findall(r"`(\w+)`", text)) >= set(audit.figures)
+
+
+def test_every_flaw_that_can_be_planted_is_explained() -> None:
+    assert set(rows(section("audits.md", "Planted flaws"))) == set(Planted.model_fields)

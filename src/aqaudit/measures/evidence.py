@@ -110,11 +110,13 @@ def credited(frame: pl.DataFrame, names: Sequence[str], keep: Sequence[str] = ()
 def _truth_of_the_clip_shown(frame: pl.DataFrame) -> pl.DataFrame:
     """Give swapped rows the truth of the clip that was shown, which their tags hold; null where that is unknown.
 
-    Their own columns keep the truth of the question's clip.
+    A table without such tags is taken to hold that truth in its own columns.
     """
     if "tags" not in frame.columns or "swapped" not in asked(frame):
         return frame
     swapped = text(frame, "perturbation") == "swapped"
+    if not frame.select((swapped & pl.col("tags").str.contains('"shown_gold_', literal=True)).any()).item():
+        return frame
     shown = {name: pl.col("tags").str.json_path_match(f"$.shown_{name}") for name in _GOLD if name in frame.columns}
     if "gold_correct" in shown:
         shown["gold_correct"] = shown["gold_correct"].replace_strict(

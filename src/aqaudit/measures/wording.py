@@ -6,6 +6,7 @@ whether the execution was called correct; an affirmed positive and a denied nega
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -135,7 +136,7 @@ def excess(asked: pl.DataFrame, frame: pl.DataFrame) -> Estimate:
             again.select("cluster", pair=0.0, pair_differ=0.0, again=pl.col("one"), again_differ=pl.col("differ")),
         ]
     )
-    return sums.estimate(
+    estimate = sums.estimate(
         rows,
         ("pair_differ", "pair", "again_differ", "again"),
         lambda t: sums.figure(t[..., 0], t[..., 1]) - sums.figure(t[..., 2], t[..., 3]),
@@ -149,6 +150,7 @@ def excess(asked: pl.DataFrame, frame: pl.DataFrame) -> Estimate:
             "repeat_disagreement": float(again["differ"].sum()) / again.height,
         },
     )
+    return replace(estimate, n=found.height)
 
 
 def _nothing(table: Floats) -> Floats:
