@@ -366,6 +366,10 @@ def test_scores_and_pairs_depend_on_pictures_too():
     full = marker(0.9, rows=400).with_columns(perturbation=pl.lit("none"))
     blank = marker(0.9, rows=400).with_columns(perturbation=pl.lit("blank"), score=pl.col("score").shuffle(seed=1))
     assert run("vision", pl.concat([full, blank]))["vision_dependence"].verdict == "ok"
+    # Two correlations may lie up to 2 apart.
+    against = blank.with_columns(score=-full["score"])
+    worse = run("vision", pl.concat([full, against]))["vision_dependence"]
+    assert 1 < worse.low <= worse.value <= worse.high <= 2
     pairs = preferences(performers=60).with_columns(perturbation=pl.lit("none"))
     twin = pairs.with_columns(perturbation=pl.lit("text_only"))
     assert run("vision", pl.concat([pairs, twin]))["vision_dependence"].verdict == "fail"

@@ -51,13 +51,17 @@ class Score:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Scores on the questions that all conditions share; ``why`` says why there are none."""
+    """Scores on the questions that all conditions share; ``why`` says why there are none.
+
+    ``small`` says why the sample allows no interval, ``widest`` how far two scores may lie apart.
+    """
 
     scores: tuple[Score, ...]
     n: int
     clusters: int
     why: str
     small: str = ""
+    widest: float = 1.0
 
     def of(self, name: str) -> Score:
         """Return a condition's score."""
@@ -173,6 +177,7 @@ def compare(frame: pl.DataFrame, names: Sequence[str], *, policy: bool = False) 
         clusters=len(clusters),
         why="",
         small=small,
+        widest=bounds[1] - bounds[0],
     )  # fmt: skip
 
 
@@ -260,8 +265,8 @@ def difference(found: Comparison, name: str, others: Sequence[str]) -> Estimate:
         interval = resample.jackknife_interval(
             value,
             found.of(name).replicates - best,
-            bounds=(-1.0, 1.0),
-            degenerate=sums.difference_limits(value, found.clusters),
+            bounds=(-found.widest, found.widest),
+            degenerate=sums.difference_limits(value, found.clusters, widest=found.widest),
         )
     return Estimate(
         value=value,
@@ -315,7 +320,7 @@ def _measure(name: str, title: str, what: str, compute: partial[Estimate]) -> Me
         what=what,
         kinds=("verify", "detect", "choose", "score", "prefer"),
         columns=("perturbation",),
-        bounds=(-1.0, 1.0),
+        bounds=(-2.0, 2.0),
         chance="0 for a judge that does not use what was taken away",
         higher_is_better=True,
         citation="Goyal et al., Making the V in VQA matter, CVPR 2017; Yuksekgonul et al., ICLR 2023",

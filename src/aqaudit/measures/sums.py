@@ -94,10 +94,10 @@ def share_limits(value: float, clusters: int) -> tuple[float, float]:
     return resample.clopper_pearson(value * clusters, clusters)
 
 
-def difference_limits(value: float, clusters: int) -> tuple[float, float]:
+def difference_limits(value: float, clusters: int, widest: float = 1.0) -> tuple[float, float]:
     """Limits of a paired difference that no cluster changes: the bound on the flip rate to either side."""
-    bound = resample.flip_rate_bound(clusters)
-    return max(value - bound, -1.0), min(value + bound, 1.0)
+    bound = resample.flip_rate_bound(clusters) * widest
+    return max(value - bound, -widest), min(value + bound, widest)
 
 
 def figure(number: Floats, total: Floats) -> Floats:
