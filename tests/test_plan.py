@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import time
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -331,3 +332,13 @@ def test_masks_windows_words_for_the_system_and_the_seed_are_in_the_key() -> Non
     keys = [r.answer_key for one in different for r in one]
     assert len(keys) == 10
     assert len({key, *keys}) == 11
+
+
+def test_a_plan_is_walked_at_a_rate_of_a_million_requests_in_a_minute() -> None:
+    """A small budget of ``benchmarks/plan_size.py``: seconds of CPU, since the machine may be busy."""
+    grid = 'framing = ["positive", "negative"]\nperturbation = ["none", "blank"]'
+    made = plan(dataset([performance(i) for i in range(1500)]), tasks='["verify", "detect"]', grid=grid)
+    started = time.process_time()
+    walked = sum(1 for _ in made.planned("judge"))
+    assert walked == 1500 * 2 * 4
+    assert (time.process_time() - started) / walked < 60e-6
