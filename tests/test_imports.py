@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -332,4 +334,42 @@ def test_damaged_members_are_refused(tmp_path: Path) -> None:
     content[place : place + 40] = b"\x00" * 40
     path.write_bytes(bytes(content))
     with pytest.raises(BadInput, match="samples/1_epoch_1"):
+        read_answers(path)
+
+
+def zstandard_log(path: Path, samples: list[dict[str, Any]]) -> Path:
+    """Write a log packed with Zstandard, as newer versions of Inspect do: stored first, then the headers changed."""
+    zstandard = pytest.importorskip("zstandard")
+    contents = {"header.json": {"version": 2, "eval": SPEC}}
+    contents |= {f"samples/{one['id']}_epoch_{one['epoch']}.json": one for one in samples}
+    texts = {name: json.dumps(content).encode() for name, content in contents.items()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in texts.items():
+            archive.writestr(name, zstandard.ZstdCompressor().compress(text))
+        places = [(info.filename, info.header_offset) for info in archive.infolist()]
+    raw = bytearray(path.read_bytes())
+    central = raw.find(b"PK\x01\x02")
+    for name, local in places:
+        for at, offset in ((local, 0), (central, 2)):
+            raw[at + 8 + offset : at + 10 + offset] = (93).to_bytes(2, "little")
+            raw[at + 14 + offset : at + 18 + offset] = zlib.crc32(texts[name]).to_bytes(4, "little")
+            raw[at + 22 + offset : at + 26 + offset] = len(texts[name]).to_bytes(4, "little")
+        central += 46 + len(name)
+    path.write_bytes(bytes(raw))
+    return path
+
+
+def test_logs_packed_with_zstandard_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = zstandard_log(tmp_path / "run.eval", SAMPLES)
+    assert read_answers(path).equals(read_answers(log(tmp_path / "other.eval", SAMPLES)))
+    raw = bytearray(path.read_bytes())
+    raw[200:220] = b"\x00" * 20
+    (tmp_path / "damaged.eval").write_bytes(bytes(raw))
+    with pytest.raises(BadInput, match=r"cannot be unpacked|is not JSON"):
+        read_answers(tmp_path / "damaged.eval")
+    monkeypatch.setattr(bounded, "MOST_OF_ONE", 60)
+    with pytest.raises(BadInput, match=r"larger than allowed|cannot be unpacked"):
+        read_answers(path)
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    with pytest.raises(BadInput, match=r"pip install 'aqaudit\[import\]'"):
         read_answers(path)
