@@ -20,10 +20,13 @@ if TYPE_CHECKING:
 
 #: How a region is named that is everything but a part.
 ALL_BUT = "all_but_"
-#: Half the width of what is covered along a limb, and around a joint, over the person's size: flesh, hands and feet.
+#: Half the width of what is covered along a limb, and around a joint, over the person's size.
 LIMB, JOINT = 0.07, 0.09
+#: Around wrists and ankles, beyond which hands and feet reach.
+END = 0.13
 #: Standard deviation of the blur over the person's size, at least 4 pixels.
 BLUR = 0.06
+_ENDS = frozenset({*PARTS["wrists"], *PARTS["ankles"]})
 
 
 @lru_cache(maxsize=64)
@@ -79,7 +82,9 @@ def obscured(picture: Picture, points: NDArray[np.floating], name: str, size: fl
     lines = [*limbs, *trunk]
     starts = np.array([points[a, :2] for a, _ in lines] + [points[joint, :2] for joint in sorted(found)])
     ends = np.array([points[b, :2] for _, b in lines] + [points[joint, :2] for joint in sorted(found)])
-    radii = np.array([LIMB * size] * len(lines) + [JOINT * size] * len(found))
+    radii = np.array(
+        [LIMB * size] * len(lines) + [(END if joint in _ENDS else JOINT) * size for joint in sorted(found)]
+    )
     height, width = picture.shape[:2]
     share = coverage(starts, ends, radii, width, height) if len(radii) else np.zeros((height, width), np.float32)
     if rest:

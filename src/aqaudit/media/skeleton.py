@@ -8,7 +8,7 @@ import numpy as np
 
 from aqaudit.media.drawing import paint
 from aqaudit.pose.coco17 import LIMBS, SIDES
-from aqaudit.pose.keypoints import person_size, sure
+from aqaudit.pose.keypoints import person_sizes, sure
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,8 +32,9 @@ _JOINT_COLOURS = np.array([_ORDER.index(side) for side in SIDES])
 
 def clip_size(keypoints: Keypoints) -> float:
     """Return the person's size over a clip, in pixels: the median of the rows where they are seen."""
-    sizes = [size for size in map(person_size, keypoints.points) if size > 0]
-    return float(np.median(sizes)) if sizes else 0.0
+    sizes = person_sizes(keypoints.points)
+    sizes = sizes[sizes > 0]
+    return float(np.median(sizes)) if len(sizes) else 0.0
 
 
 def draw(picture: Picture, points: NDArray[np.floating], size: float) -> None:

@@ -70,7 +70,10 @@ def box(points: NDArray[np.floating]) -> tuple[float, float, float, float] | Non
     return float(low[0]), float(low[1]), float(high[0]), float(high[1])
 
 
-def person_size(points: NDArray[np.floating]) -> float:
-    """Return how large the person is in one row: the diagonal of the box around the sure joints, in pixels."""
-    found = box(points)
-    return 0.0 if found is None else float(np.hypot(found[2] - found[0], found[3] - found[1]))
+def person_sizes(points: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return how large the person is in each row (T x 17 x 3): the diagonal of the box around the sure joints, or 0."""
+    known = sure(points)[..., None]
+    low = np.where(known, points[..., :2], np.inf).min(axis=1)
+    high = np.where(known, points[..., :2], -np.inf).max(axis=1)
+    span = np.where(np.isfinite(low), high - low, 0.0)
+    return np.asarray(np.hypot(span[:, 0], span[:, 1]), dtype=np.float64)

@@ -115,6 +115,19 @@ def plan_only(study: Study) -> Plan:
     return Plan.of(study, found, MediaSources(SourceCache(None), study.spec.pose), None, training)
 
 
+def look_at(study: Study) -> tuple[list[Dataset], MediaSources]:
+    """Read the data sets of a study to look at their media, without a plan.
+
+    Raises
+    ------
+    BadInput
+        The data cannot be read, or the study shows what cannot be shown.
+    """
+    _check_grid(study)
+    found, _ = _read(study)
+    return found, MediaSources(SourceCache(None), study.spec.pose)
+
+
 def _check_grid(study: Study) -> None:
     if not study.used:
         wanted = " or ".join(f"--root {name}=PATH" for name in study.without_root)
