@@ -11,6 +11,7 @@ import pytest
 
 import aqaudit
 from aqaudit import BadInput, Study, read_answers
+from aqaudit.media import PERTURBATIONS, VIEWS
 from aqaudit.media import clip as media_clip
 from aqaudit.pose.kinematics import QUANTITIES
 from aqaudit.run.folder import merge
@@ -189,3 +190,29 @@ def test_clips_without_a_partner_are_not_asked_about_swapped(data, tmp_path):
     assert outcome.complete
     answers = read_answers(tmp_path / "out")
     assert sorted(answers.filter(perturbation="swapped")["performance_id"]) == ["u3", "u4", "u5"]
+
+
+def test_media_show_writes_a_sheet_of_every_view_and_perturbation(data, tmp_path, monkeypatch, capsys):
+    from PIL import Image
+
+    from aqaudit.cli import main
+
+    study(data, "http://127.0.0.1:1/v1")
+    sheet = tmp_path / "sheet.png"
+    given = ["media", "show", str(data / "study.toml"), "--item", "u1", "--frames", "3", "-o", str(sheet)]
+    monkeypatch.setattr("sys.argv", ["aqaudit", *given])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code
+    said = capsys.readouterr().out
+    for name in (*VIEWS, *PERTURBATIONS):
+        assert name == "none" or any(line.startswith(name) for line in said.splitlines()), name
+    assert "nothing:" not in said
+    with Image.open(sheet) as picture:
+        assert picture.width >= 3 * 160
+        assert picture.height > 10 * 100
+    monkeypatch.setattr("sys.argv", ["aqaudit", *given[:3], "--item", "nobody"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert "no performance is called 'nobody'" in capsys.readouterr().err

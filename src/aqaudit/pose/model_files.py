@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 import uuid
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -106,7 +107,7 @@ class ModelFile:
             if size != self.size or digest.hexdigest() != self.sha256:
                 raise BadInput(f"{url}: is not {self.name} with sha256 {self.sha256}; {how}")
             draft.replace(target)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPException) as error:
             if isinstance(error, BadInput):
                 raise
             reason = error.reason if isinstance(error, urllib.error.URLError) else error.__class__.__name__
