@@ -9,7 +9,7 @@ Axes everywhere in the probe: x to the performer's left, y up, z forward (the wa
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from aqaudit.probe.performers import Shape
 
-Floats = "NDArray[np.float64]"
-
 #: COCO's 17 keypoints in their order; ``left`` is the performer's.
 COCO = (
     "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow",
@@ -31,15 +29,16 @@ COCO = (
 )  # fmt: skip
 #: Points beside COCO's that errors are measured by: toes and heels on the skin, the spine's joints inside the body.
 LANDMARKS = (
-    "left_toe", "right_toe", "left_heel", "right_heel", "pelvis", "lumbar", "thorax", "neck", "head", "left_hand",
-    "right_hand",
+    "left_toe", "right_toe", "left_heel", "right_heel", "left_hip_joint", "right_hip_joint", "pelvis", "lumbar",
+    "thorax", "neck", "head", "left_hand", "right_hand",
 )  # fmt: skip
-_LANDMARK_BONES = {"pelvis": "root", "lumbar": "spine04", "thorax": "spine02", "neck": "neck01", "head": "head"}
+_LANDMARK_BONES = {"left_hip_joint": "upperleg01.L", "right_hip_joint": "upperleg01.R", "pelvis": "root",
+                   "lumbar": "spine04", "thorax": "spine02", "neck": "neck01", "head": "head"}  # fmt: skip
 _LANDMARK_SKIN = {"left_toe": "left_big_toe", "right_toe": "right_big_toe", "left_heel": "left_heel",
                   "right_heel": "right_heel"}  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Template:
     """What all bodies share: bones and their parents, triangles, weights (V x B) and keypoints (K x V)."""
 
@@ -49,9 +48,33 @@ class Template:
     weights: NDArray[np.float64]
     points: NDArray[np.float64]
 
+    @cached_property
+    def numbers(self) -> dict[str, int]:
+        """The number of each bone."""
+        return {name: place for place, name in enumerate(self.bones)}
+
+    @cached_property
+    def hands(self) -> dict[str, tuple[str, ...]]:
+        """The bones of the fingers of each side, parents first."""
+        return {side: self._of(side, "metacarpal", "finger") for side in ("L", "R")}
+
+    @cached_property
+    def toes(self) -> dict[str, tuple[str, ...]]:
+        """The bones of the toes of each side, parents first."""
+        return {side: self._of(side, "toe") for side in ("L", "R")}
+
     def bone(self, name: str) -> int:
         """Return the number of a bone."""
-        return self.bones.index(name)
+        return self.numbers[name]
+
+    def parent(self, name: str) -> str:
+        """Return the bone that a bone hangs on."""
+        return self.bones[self.parents[self.numbers[name]]]
+
+    def _of(self, side: str, *kinds: str) -> tuple[str, ...]:
+        found = [name for name in self.bones if name.startswith(kinds) and name.endswith(side)]
+        # a metacarpal comes after its finger in the model's order
+        return tuple(sorted(found, key=lambda name: (not name.startswith("metacarpal"), self.numbers[name])))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

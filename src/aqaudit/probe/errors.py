@@ -96,7 +96,7 @@ def _error(
 
 _ALL = (
     Exercise("squat", "bodyweight squat", (
-        _error("knees_inward", "knees_in_line", ("deg", 8, 40, 1),
+        _error("knees_inward", "knees_in_line", ("deg", 8, 28, 1),
                ("The knees point the same way as the feet.", "The knees fall inward of the feet."), _KNEES, _FRONT),
         _error("shallow_depth", "full_depth", ("deg", 12, 55, 1),
                ("The thighs come down to about horizontal.", "The thighs stay clearly above horizontal."),
@@ -107,9 +107,9 @@ _ALL = (
                ("Both heels stay on the floor.", "The heels come off the floor."), _ANKLES, _SIDE),
         _error("weight_shift", "weight_centred", ("cm", 3, 14, 0.3),
                ("The hips stay in the middle between the feet.", "The hips shift to one side."), _HIPS, _FRONT),
-        _error("rushed_descent", "controlled_descent", ("s", 0.35, 0.9, 0.05),
+        _error("rushed_descent", "controlled_descent", ("s", 0.35, 0.8, 0.05),
                ("The way down is slow and controlled.", "The way down is rushed."), (*_HIPS, *_KNEES), _ANY,
-               temporal=True, calibrated=False),
+               temporal=True),
     )),
     Exercise("press", "overhead press", (
         _error("arms_not_vertical", "arms_vertical", ("deg", 10, 40, 1),
@@ -123,9 +123,9 @@ _ALL = (
                ("The trunk stays upright.", "The trunk leans back."), _TRUNK, _SIDE),
     )),
     Exercise("lunge", "forward lunge", (
-        _error("knee_past_toes", "knee_behind_toes", ("cm", 2, 16, 0.5),
+        _error("knee_past_toes", "knee_behind_toes", ("cm", 2, 9, 0.5),
                ("The front knee stays behind the toes.", "The front knee moves past the toes."), _KNEES, _SIDE),
-        _error("knee_inward", "knee_in_line", ("deg", 8, 40, 1),
+        _error("knee_inward", "knee_in_line", ("deg", 8, 36, 1),
                ("The front knee points the same way as the foot.", "The front knee falls inward of the foot."),
                _KNEES, _FRONT),
         _error("leaning_forward", "trunk_upright", ("deg", 15, 50, 1),
@@ -143,7 +143,7 @@ _ALL = (
                 "The hips rise above the line from shoulders to feet."), _HIPS, _SIDE),
         _error("elbows_flared", "elbows_close", ("deg", 15, 40, 1),
                ("The elbows stay close to the body.", "The elbows flare out to the sides."), _ARMS, _FRONT),
-        _error("incomplete_range", "full_range", ("%", 20, 80, 2),
+        _error("incomplete_range", "full_range", ("%", 20, 60, 2),
                ("The chest comes all the way down.", "The chest stops well short of the floor."),
                (*_SHOULDERS, *_ARMS), _SIDE),
     )),
@@ -161,7 +161,7 @@ _ALL = (
                ("The pelvis stays level.", "The pelvis drops to one side."), _HIPS, _FRONT),
         _error("leaning_sideways", "trunk_upright", ("deg", 7, 30, 0.5),
                ("The trunk stays upright.", "The trunk leans to one side."), _TRUNK, _FRONT),
-        _error("wobble", "steady", ("cm", 5, 24, 0.7),
+        _error("wobble", "steady", ("cm", 5, 30, 0.7),
                ("The body stays steady.", "The body sways from side to side."), _TRUNK, _FRONT, temporal=True),
     )),
     Exercise("plank", "forearm plank", (
@@ -181,7 +181,7 @@ _ALL = (
     Exercise("jack", "jumping jack", (
         _error("arms_short", "arms_overhead", ("deg", 25, 100, 1.5),
                ("The arms go all the way up.", "The arms stop well short of overhead."), _ARMS, _FRONT),
-        _error("feet_narrow", "feet_wide", ("%", 20, 80, 2),
+        _error("feet_narrow", "feet_wide", ("%", 20, 65, 2),
                ("The feet land wide apart.", "The feet land too close together."), _ANKLES, _FRONT),
         _error("uneven_arms", "arms_level", ("deg", 12, 70, 1.5),
                ("Both arms go up equally high.", "One arm stays lower than the other."), _WRISTS, _FRONT),
@@ -198,7 +198,7 @@ _ALL = (
                ("The elbows are nearly straight.", "The elbows are clearly bent."), _ARMS, _FRONT),
         _error("rushed_lowering", "controlled_lowering", ("s", 0.35, 0.75, 0.05),
                ("The arms come down slowly and under control.", "The arms drop down fast."), _ARMS, _FRONT,
-               temporal=True, calibrated=False),
+               temporal=True),
     )),
 )  # fmt: skip
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from aqaudit.probe.style import Style
 
 #: How far the wrist joint is above the floor with the palm on it, and the elbow joint with the forearm on it, metres.
-PALM, FOREARM = 0.045, 0.05
+PALM, FOREARM = 0.062, 0.05
 
 
 def _toes(body: Figure, n: int, half: float, ball_z: float, pitch: float) -> tuple[Legs, NDArray[np.float64]]:
@@ -57,10 +57,12 @@ def _line(
     return hips, legs, trunk
 
 
-def _trunk(legs: NDArray[np.float64], trunk: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _trunk(
+    size: Lengths, legs: NDArray[np.float64], trunk: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return how far the pelvis is tilted forward, and the spine's bend that brings the shoulders where they belong."""
     pelvis = trunk - 0.45 * (trunk - legs)
-    return np.pi / 2 - pelvis, -2 * 0.45 * (trunk - legs)
+    return np.pi / 2 - size.slant - pelvis, -2 * 0.45 * (trunk - legs)
 
 
 def pushup(body: Figure, style: Style, t: NDArray[np.float64], faults: Mapping[str, float]) -> Posture:
@@ -85,14 +87,14 @@ def pushup(body: Figure, style: Style, t: NDArray[np.float64], faults: Mapping[s
     cosine = (flat**2 + to_wrist**2 - arm**2) / (2 * flat * to_wrist)
     rise = np.arccos(np.clip(cosine, -1, 1)) + np.arctan2(PALM - ankle[0], far)
     hips, low, high = _line(size, ankle, rise, below)
-    tilted, spine = _trunk(low, high)
+    tilted, spine = _trunk(size, low, high)
     flare = (38 + faults.get("elbows_flared", 0.0)) * RAD
     wrist = [vectors(sign * (size.half_shoulders + out), PALM, ankle[1] + far) + np.zeros((n, 3)) for sign in SIGNS]
     arms = Arms(
         wrist=pairs(*wrist),
         pole=pairs(*(vectors(0 * t + sign * np.sin(flare), 0.25, -np.cos(flare)) for sign in SIGNS)),
         palm=pairs(*(vectors(0 * t, -1.0, 0.0) for _ in SIGNS)),
-        hand=pairs(*(vectors(0 * t + 0.12 * sign, -0.12, 1.0) for sign in SIGNS)),
+        hand=pairs(*(vectors(0 * t + 0.12 * sign, -0.03, 1.0) for sign in SIGNS)),
     )
     return Posture(
         hips=hips,
@@ -103,7 +105,7 @@ def pushup(body: Figure, style: Style, t: NDArray[np.float64], faults: Mapping[s
         arms=arms,
         shrug=np.zeros((n, 2)),
         reach=np.full((n, 2), 0.1),
-        curl=0.05,
+        curl=-0.2,
     )
 
 
@@ -127,13 +129,13 @@ def plank(body: Figure, style: Style, t: NDArray[np.float64], faults: Mapping[st
     flat = np.sqrt(leg**2 - np.minimum(below**2, 0.2)) + np.sqrt(size.trunk**2 - np.minimum(below**2, 0.2))
     rise = np.arcsin(np.clip((height - ankle[0]) / flat, -1, 1))
     hips, low, high = _line(size, ankle, rise, below)
-    tilted, spine = _trunk(low, high)
+    tilted, spine = _trunk(size, low, high)
     elbow_z = ankle[1] + np.sqrt((leg + size.trunk) ** 2 - (height - ankle[0]) ** 2)
     turned_in = 0.1 + 0.08 * style.arms
     out = size.half_shoulders + 0.01
     wrist = [
         vectors(
-            sign * (out - size.forearm * np.sin(turned_in)), FOREARM - 0.008, elbow_z + size.forearm * np.cos(turned_in)
+            sign * (out - size.forearm * np.sin(turned_in)), FOREARM + 0.015, elbow_z + size.forearm * np.cos(turned_in)
         )
         + np.zeros((n, 3))
         for sign in SIGNS

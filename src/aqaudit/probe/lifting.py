@@ -36,7 +36,7 @@ def press(body: Figure, style: Style, t: NDArray[np.float64], faults: Mapping[st
     """Overhead press with dumbbells, from the shoulders to straight arms."""
     n, size = len(t), lengths(body)
     p = there_and_back(t, 0.2 + 0.05 * style.start, 0.95 + 0.06 * style.pace, 0.15, 0.9)
-    tilted = faults.get("arms_not_vertical", 2 + style.arms) * RAD
+    tilted = faults.get("arms_not_vertical", style.arms - 1) * RAD
     bent = faults.get("elbows_bent", 4 + 2 * style.depth) * RAD
     uneven = faults.get("uneven_arms", 0.0) * RAD
     uppers, forearms, elevations = [], [], []

@@ -1,6 +1,6 @@
 """How severe each error is, from exact joints alone. NumPy only.
 
-Points are T x 28 x 3 in metres (:data:`POINTS`: COCO-17, then landmarks), axes as in :mod:`aqaudit.probe.body`: x to
+Points are T x 30 x 3 in metres (:data:`POINTS`: COCO-17, then landmarks), axes as in :mod:`aqaudit.probe.body`: x to
 the performer's left, y up, z forward. Times are seconds. A pose error is read at the frames where the movement is at
 its turning point; a temporal one from the whole course.
 """
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 POINTS = (
     "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow",
     "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle",
-    "right_ankle", "left_toe", "right_toe", "left_heel", "right_heel", "pelvis", "lumbar", "thorax", "neck", "head",
-    "left_hand", "right_hand",
+    "right_ankle", "left_toe", "right_toe", "left_heel", "right_heel", "left_hip_joint", "right_hip_joint", "pelvis",
+    "lumbar", "thorax", "neck", "head", "left_hand", "right_hand",
 )  # fmt: skip
 
 #: Part of a smooth (minimum-jerk) movement's time between 5 % and 95 % of its way.
@@ -32,8 +32,8 @@ DESCENT_S, LOWERING_S = 1.2, 1.0
 #: Trunk inclination of a full hip hinge (deg), elbow flexion of a full push-up (deg), foot spread of a full jumping
 #: jack (shoulder widths), elbow-to-trunk angle of a push-up that severities count from (deg).
 FULL_HINGE, FULL_PUSHUP, FULL_SPREAD, CLOSE_ELBOWS = 72.0, 90.0, 2.4, 45.0
-#: Knee flexion of a proper hip hinge, deg.
-HINGE_KNEES = 20.0
+#: Knee flexion of a proper hip hinge, and how far the line from neck to ears leans forward of a straight trunk, deg.
+HINGE_KNEES, LEVEL_HEAD = 20.0, 16.0
 
 
 class Course:
@@ -88,7 +88,7 @@ def _bent(course: Course) -> NDArray[np.float64]:
 def _inward(course: Course, side: str) -> NDArray[np.float64]:
     """Return by how many degrees a thigh points inward of its foot, seen from above."""
     sign = 1.0 if side == "left" else -1.0
-    thigh = course[f"{side}_knee"] - course[f"{side}_hip"]
+    thigh = course[f"{side}_knee"] - course[f"{side}_hip_joint"]
     foot = course[f"{side}_toe"] - course[f"{side}_heel"]
     yaw = np.arctan2(sign * foot[:, 0], foot[:, 2]) - np.arctan2(sign * thigh[:, 0], thigh[:, 2])
     return np.degrees(yaw)
@@ -96,7 +96,7 @@ def _inward(course: Course, side: str) -> NDArray[np.float64]:
 
 def _thigh_rise(course: Course, side: str) -> NDArray[np.float64]:
     """Return the thigh's angle above horizontal (hip higher than knee), degrees."""
-    thigh = course[f"{side}_hip"] - course[f"{side}_knee"]
+    thigh = course[f"{side}_hip_joint"] - course[f"{side}_knee"]
     return np.degrees(np.arctan2(thigh[:, 1], np.hypot(thigh[:, 0], thigh[:, 2])))
 
 
@@ -195,7 +195,7 @@ def _head_drop(course: Course) -> NDArray[np.float64]:
     trunk = course["neck"] - course["thorax"]
     skull = course.middle("ear") - course["neck"]
     angle = np.degrees(np.arctan2(skull[:, 2], skull[:, 1]) - np.arctan2(trunk[:, 2], trunk[:, 1]))
-    return (angle + 180) % 360 - 180
+    return (angle + 180) % 360 - 180 - LEVEL_HEAD
 
 
 def _level(course: Course) -> NDArray[np.float64]:
@@ -220,10 +220,10 @@ def _past_toes(course: Course) -> NDArray[np.float64]:
 
 
 def _top_tilt(course: Course) -> NDArray[np.float64]:
-    """Return how far the arms lean outwards from vertical, degrees, in the mean of both sides."""
+    """Return how far the forearms lean outwards from vertical, degrees, in the mean of both sides."""
     tilts = []
     for side, sign in (("left", 1.0), ("right", -1.0)):
-        arm = course[f"{side}_wrist"] - course[f"{side}_shoulder"]
+        arm = course[f"{side}_wrist"] - course[f"{side}_elbow"]
         tilts.append(np.degrees(np.arctan2(sign * arm[:, 0], arm[:, 1])))
     return np.mean(tilts, axis=0)
 
@@ -246,10 +246,12 @@ def _uneven(course: Course) -> NDArray[np.float64]:
     return np.abs(_elevation(course, "left") - _elevation(course, "right"))
 
 
-def _hip_slope(course: Course) -> NDArray[np.float64]:
-    left, right = course.both("hip")
+def _hip_drop(course: Course) -> NDArray[np.float64]:
+    """Return by how many degrees the hip of the lifted leg is below the other one."""
+    left, right = course.both("hip_joint")
+    lifted = 1.0 if course["left_ankle"][-1, 1] > course["right_ankle"][-1, 1] else -1.0
     across = left - right
-    return np.degrees(np.arctan2(np.abs(across[:, 1]), np.hypot(across[:, 0], across[:, 2])))
+    return -lifted * np.degrees(np.arctan2(across[:, 1], np.hypot(across[:, 0], across[:, 2])))
 
 
 def _held(course: Course) -> NDArray[np.bool_]:
@@ -283,7 +285,7 @@ _MEASURES: dict[tuple[str, str], Callable[[Course], float]] = {
     ("squat", "rounded_back"): lambda c: _at(_rounding(c), _depth(c)),
     ("squat", "heel_lift"): lambda c: _at(_heels(c), _depth(c)),
     ("squat", "weight_shift"): lambda c: _at(_shift(c), _depth(c)),
-    ("squat", "rushed_descent"): lambda c: DESCENT_S - _course_time(c, _depth(c), rising=True),
+    ("squat", "rushed_descent"): lambda c: DESCENT_S - _course_time(c, -_mean_of(_thigh_rise, c), rising=True),
     ("press", "arms_not_vertical"): lambda c: _at(_top_tilt(c), _hands_up(c)),
     ("press", "elbows_bent"): lambda c: _at(_mean_of(_elbow, c), _hands_up(c)),
     ("press", "uneven_arms"): lambda c: _at(_level(c), _hands_up(c)),
@@ -299,7 +301,7 @@ _MEASURES: dict[tuple[str, str], Callable[[Course], float]] = {
     ("hinge", "rounded_back"): lambda c: _at(_rounding(c), _bent(c)),
     ("hinge", "knees_bent"): lambda c: _at(_mean_of(_knee, c), _bent(c)) - HINGE_KNEES,
     ("hinge", "incomplete_range"): lambda c: 100 * (1 - _at(_lean(c), _bent(c)) / FULL_HINGE),
-    ("stance", "hip_drop"): lambda c: float(_hip_slope(c)[_held(c)].mean()),
+    ("stance", "hip_drop"): lambda c: float(_hip_drop(c)[_held(c)].mean()),
     ("stance", "leaning_sideways"): lambda c: float(abs(_side_lean(c)[_held(c)].mean())),
     ("stance", "wobble"): _wobble,
     ("plank", "hip_sag"): lambda c: float(_hips_off_line(c).mean()),
@@ -333,7 +335,7 @@ def severity(exercise: str, error: str, points: NDArray[np.float64], times: NDAr
     exercise, error
         Names in :data:`aqaudit.probe.errors.EXERCISES`.
     points
-        Exact joints, T x 28 x 3 metres (``joints3d`` and ``landmarks3d`` of a pose file, joined).
+        Exact joints, T x 30 x 3 metres (``joints3d`` and ``landmarks3d`` of a pose file, joined).
     times
         T times in seconds.
 

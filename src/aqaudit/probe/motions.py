@@ -71,7 +71,7 @@ def fault_for(body: Figure, exercise: str, error: str, severity: float, style: S
         bones = move(body, exercise, style, times, {error: amount})
         return raw_severity(exercise, error, body.named_points(bones.rotations, bones.positions), times)
 
-    first, second = wanted, wanted * 0.8 + 0.5
+    first, second = wanted, wanted * 1.1 + 0.1
     at_first, at_second = shown(first), shown(second)
     for _ in range(8):
         if abs(at_first - wanted) < 1e-4 or abs(at_first - at_second) < 1e-12:

@@ -6,7 +6,7 @@ have T poses first; where a side matters the next axis is (left, right).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -80,7 +80,6 @@ class Bones:
 
     rotations: NDArray[np.float64]
     positions: NDArray[np.float64]
-    done: set[int] = field(default_factory=set)
 
 
 def tilt(
@@ -99,7 +98,7 @@ class _Solver:
         count = len(body.heads)
         self.rotations = np.zeros((self.times, count, 3, 3))
         self.positions = np.zeros((self.times, count, 3))
-        self.number = {name: place for place, name in enumerate(body.template.bones)}
+        self.number = body.template.numbers
 
     def put(self, bone: str, rotation: NDArray[np.float64], position: NDArray[np.float64]) -> None:
         self.rotations[:, self.number[bone]] = rotation
@@ -150,10 +149,8 @@ class _Solver:
         self.put(f"lowerleg02.{side}", lower, self.carried(f"lowerleg02.{side}", f"lowerleg01.{side}"))
         self.put(f"foot.{side}", legs.foot[:, place], self.carried(f"foot.{side}", f"lowerleg01.{side}", lower))
         up = legs.foot[:, place] @ turn(X, -legs.toes[:, place])
-        for bone, number in self.number.items():
-            if bone.startswith("toe") and bone.endswith(side):
-                parent = self.body.template.bones[self.body.template.parents[number]]
-                self.put(bone, up, self.carried(bone, parent))
+        for bone in self.body.template.toes[side]:
+            self.put(bone, up, self.carried(bone, self.body.template.parent(bone)))
 
     def limb(
         self,
@@ -219,13 +216,12 @@ class _Solver:
 
     def fingers(self, side: str, hand: NDArray[np.float64], axis: NDArray[np.float64]) -> None:
         curl = self.posture.curl
-        for bone, number in self.number.items():
-            if not (bone.startswith(("finger", "metacarpal")) and bone.endswith(side)):
-                continue
-            parent = self.body.template.bones[self.body.template.parents[number]]
-            bends = 0.0 if bone.startswith("metacarpal") else curl * (0.35 if bone.startswith("finger1") else 1.0)
-            start = hand if parent.startswith(("wrist", "metacarpal")) else self.rotation(parent)
-            self.put(bone, start @ turn(axis, np.full(self.times, bends)), self.carried(bone, parent))
+        turned = [hand @ turn(axis, np.array(curl * part)) for part in (0.0, 1.0, 2.0, 3.0)]
+        thumb = [hand @ turn(axis, np.array(0.35 * curl * part)) for part in (0.0, 1.0, 2.0, 3.0)]
+        for bone in self.body.template.hands[side]:
+            joint = 0 if bone.startswith("metacarpal") else int(bone[8])
+            parent = self.body.template.parent(bone)
+            self.put(bone, (thumb if bone.startswith("finger1") else turned)[joint], self.carried(bone, parent))
 
 
 def solve(body: Figure, posture: Posture) -> Bones:

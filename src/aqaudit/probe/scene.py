@@ -44,9 +44,9 @@ if TYPE_CHECKING:
 
 #: What a picture of each exercise takes in, in body heights: middle (height, forward) and radius.
 _FRAMES = {
-    "squat": (0.46, 0.04, 0.54), "press": (0.62, 0.0, 0.72), "lunge": (0.47, 0.24, 0.56), "pushup": (0.2, -0.02, 0.5),
-    "hinge": (0.46, 0.05, 0.55), "stance": (0.49, 0.03, 0.56), "plank": (0.16, -0.02, 0.5), "jack": (0.6, 0.0, 0.72),
-    "raise": (0.5, 0.02, 0.58),
+    "squat": (0.46, 0.04, 0.54), "press": (0.62, 0.0, 0.72), "lunge": (0.47, 0.24, 0.56), "pushup": (0.17, 0.075, 0.55),
+    "hinge": (0.46, 0.05, 0.55), "stance": (0.49, 0.03, 0.56), "plank": (0.14, 0.085, 0.55), "jack": (0.6, 0.0, 0.72),
+    "raise": (0.53, 0.02, 0.61),
 }  # fmt: skip
 
 
@@ -81,7 +81,7 @@ class Spec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Take:
-    """What happens in a clip: bones and named points (T x 28 x 3, metres; COCO-17, then landmarks) at ``times``."""
+    """What happens in a clip: bones and named points (T x 30 x 3, metres; COCO-17, then landmarks) at ``times``."""
 
     times: NDArray[np.float64]
     bones: Bones

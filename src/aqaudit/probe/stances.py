@@ -21,7 +21,10 @@ RAD = np.pi / 180
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lengths:
-    """A body's lengths in metres: bones, half widths at hips and shoulders, heights of ankle and ball of the foot."""
+    """A body's lengths in metres: bones, half widths at hips and shoulders, heights of ankle and hip.
+
+    ``trunk`` is from the hip joints to the shoulder joints, which at rest lean forward by ``slant`` (radians).
+    """
 
     thigh: float
     shank: float
@@ -31,6 +34,7 @@ class Lengths:
     half_shoulders: float
     ankle: float
     trunk: float
+    slant: float
     foot: float
     hip_height: float
 
@@ -47,8 +51,9 @@ def lengths(body: Figure) -> Lengths:
         forearm=float(np.linalg.norm(wrist - elbow)),
         half_hips=float(abs(hip[0])),
         half_shoulders=float(abs(shoulder[0])),
-        ankle=float(ankle[1]) + 0.012,
-        trunk=float(shoulder[1] - hip[1]),
+        ankle=float(ankle[1]),
+        trunk=float(np.hypot(shoulder[1] - hip[1], shoulder[2] - hip[2])),
+        slant=float(np.arctan2(shoulder[2] - hip[2], shoulder[1] - hip[1])),
         foot=float(np.hypot(toe[0] - ankle[0], toe[2] - ankle[2])),
         hip_height=float(hip[1]),
     )
@@ -89,7 +94,6 @@ def planted(
         risen = level_foot(body, feet[:, place], pitch[:, place], place)
         side = "L" if place == 0 else "R"
         ball = body.head(f"toe2-1.{side}") - body.head(f"foot.{side}")
-        ball = ball + np.array([0.0, -0.012, 0.0])
         rest = vectors(spot[place, 0], size.ankle, spot[place, 1]) + np.zeros((times, 3))
         ankles.append(rest + np.einsum("tij,j->ti", level - risen, ball))
         poles.append(vectors(sign * np.sin(knees[:, place]), 0.0, np.cos(knees[:, place])))

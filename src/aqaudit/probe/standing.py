@@ -128,8 +128,9 @@ def lunge(body: Figure, style: Style, t: NDArray[np.float64], faults: Mapping[st
     low = there_and_back(t, start + 0.32, 0.7, 0.14, 0.72)
     rise = faults.get("shallow_lunge", 3 * style.depth) * RAD
     past = faults.get("knee_past_toes", -13 + 3 * style.depth) / 100
-    toe = size.foot + 0.055
-    shank = np.arcsin(np.clip((toe + past) / size.shank, -0.2, 0.85))
+    shank = np.arcsin(np.clip((size.foot + 0.055 + past) / size.shank, -0.2, 0.85))
+    # a knee far forward would let the hips sink to the floor; the thigh stays a little higher instead
+    rise = rise + 0.6 * np.arcsin(size.shank * (1 - np.cos(shank)) / size.thigh)
     stride = (0.86 + 0.04 * style.width) * (size.thigh + size.shank)
     front = stride * step
     half = 0.095 + 0.015 * style.width
