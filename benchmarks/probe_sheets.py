@@ -13,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from PIL import Image, ImageDraw
 
 from aqaudit.probe import rooms
@@ -23,10 +22,17 @@ from aqaudit.probe.scene import Spec, camera_for, render, severities, take
 from aqaudit.probe.style import style
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from aqaudit.probe.errors import Error
 
 SIDE = 176
 LABEL = 18
+#: Times of the strips of temporal errors, seconds.
+MOMENTS = {
+    "wobble": (0.9, 1.13, 1.33, 1.53, 1.73, 1.93),
+    "sinking": (0.0, 0.45, 0.9, 1.35, 1.8, 2.3),
+}
 
 
 def spec_of(exercise: str, error: Error, number: int, azimuth: float) -> Spec:
@@ -52,8 +58,7 @@ def levels(error: Error) -> tuple[float, float, float]:
 
 
 def cameras(exercise: str, error: Error) -> tuple[float, float]:
-    low, high = error.views
-    if low > 0:
+    if error.views[0] > 0:
         return 90.0, 55.0
     return (0.0, 55.0) if exercise in {"pushup", "plank"} else (0.0, 38.0)
 
@@ -64,8 +69,8 @@ def row(exercise: str, error: Error, number: int) -> Image.Image:
         base = spec_of(exercise, error, number, azimuth)
         for spec in severities(base, levels(error)):
             shot = take(spec)
-            moments = [0.35, 0.6, 0.85, 1.1, 1.45, 1.8] if error.temporal else [shot.turning_s]
-            label = f"{spec.severity:g} {error.unit}"
+            moments = MOMENTS.get(error.id, (0.35, 0.6, 0.85, 1.1, 1.45, 1.8)) if error.temporal else (shot.turning_s,)
+            label = f"severity {spec.severity:g} {error.unit}"
             pictures = list(render(spec, shot.at(moments), (SIDE, SIDE)))
             cells += [
                 (picture, label if place == 0 else f"{moments[place]:g} s") for place, picture in enumerate(pictures)
@@ -97,7 +102,7 @@ def main() -> None:
             sheet.paste(one, (0, y))
             y += one.height
         path = folder / f"{name}.jpg"
-        sheet.save(path, quality=80, optimize=True)
+        sheet.save(path, quality=78, optimize=True)
         print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
 
 

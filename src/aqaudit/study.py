@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 _STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+#: Readers that come with their data and need no root.
+BUNDLED = frozenset({"probe"})
 #: A whole number in TOML: neither text nor true.
 _Whole = Annotated[int, Field(strict=True)]
 #: Cells are made in memory; more askings of one question than this are a slip.
@@ -188,26 +190,28 @@ class Study:
 
     @property
     def used(self) -> tuple[DatasetSpec, ...]:
-        """The data sets that have a root, in the study file or given with ``--root``."""
-        return tuple(d for d in self.spec.dataset if self._given(d) is not None)
+        """The data sets that can be read: with a root in the study file or from ``--root``, or with bundled data."""
+        return tuple(d for d in self.spec.dataset if self._given(d) is not None or d.reader in BUNDLED)
 
     @property
     def without_root(self) -> tuple[str, ...]:
         """The readers of the data sets that have none and are therefore left out."""
-        return tuple(d.reader for d in self.spec.dataset if self._given(d) is None)
+        return tuple(d.reader for d in self.spec.dataset if d not in self.used)
 
     def _given(self, dataset: DatasetSpec) -> str | None:
         return self.roots.get(dataset.root or "", self.roots.get(dataset.reader, dataset.root))
 
-    def root_of(self, dataset: DatasetSpec) -> Path:
-        """Return the folder of a data set: from ``--root``, else from the study file.
+    def root_of(self, dataset: DatasetSpec) -> Path | None:
+        """Return the folder of a data set: from ``--root``, else from the study file, None for a bundled one.
 
         Raises
         ------
         BadInput
-            Neither gives one.
+            Neither gives one, and the reader brings none.
         """
         given = self._given(dataset)
+        if given is None and dataset.reader in BUNDLED:
+            return None
         if given is None:
             raise BadInput(f"{self.name}: data set '{dataset.reader}' has no root; give --root {dataset.reader}=PATH")
         return (Path() if given is not dataset.root else self.folder) / Path(given).expanduser()

@@ -15,7 +15,15 @@ from typing import NoReturn
 import typer
 
 # The order of these imports is the order of the commands in --help.
-from aqaudit.cli import comparing, exporting, judging, knowing, running, showing  # noqa: F401 - importing adds the commands
+from aqaudit.cli import (  # noqa: F401 - importing adds the commands
+    comparing,
+    exporting,
+    judging,
+    knowing,
+    probing,
+    running,
+    showing,
+)
 from aqaudit.cli.app import app, one_line
 from aqaudit.records import BadInput
 

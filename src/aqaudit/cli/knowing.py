@@ -29,7 +29,7 @@ def data_list() -> None:
 @data_app.command("check")
 def data_check(
     name: Annotated[str, typer.Argument(help="Reader, as in aqaudit data list.")],
-    root: Annotated[Path, typer.Argument(help="Folder that holds the data set.")],
+    root: Annotated[Path | None, typer.Argument(help="Folder that holds it (not needed for the probe).")] = None,
 ) -> None:
     """Hold what a folder has against the published counts, and list every problem found."""
     from aqaudit import datasets

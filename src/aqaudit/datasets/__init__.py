@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["READERS", "Count", "Known", "Reader", "Report", "check", "known", "read"]
 
 GROUP = "aqaudit.datasets"
-_BUILT_IN = ("folder", "llm_fms", "egoexo_fitness", "fitness_aqa", "finefs", "mtl_aqa", "ui_prmd")
+_BUILT_IN = ("folder", "llm_fms", "egoexo_fitness", "fitness_aqa", "finefs", "mtl_aqa", "ui_prmd", "probe")
 
 
 class _Readers(Mapping[str, Reader]):
@@ -88,7 +88,7 @@ class Known:
         return f"{self.name}: {self.what}\n    {size}{', '.join(self.kinds)}; licence: {self.licence}"
 
 
-def read(reader: str, root: Path, *, split: str | None = None, **options: object) -> Dataset:
+def read(reader: str, root: Path | None = None, *, split: str | None = None, **options: object) -> Dataset:
     """Read a data set.
 
     Parameters
@@ -96,7 +96,7 @@ def read(reader: str, root: Path, *, split: str | None = None, **options: object
     reader
         Name in :data:`READERS`.
     root
-        Folder with the data.
+        Folder with the data; may be left out where the reader comes with its own.
     split
         Keep the performances of this split only.
     **options
@@ -108,14 +108,14 @@ def read(reader: str, root: Path, *, split: str | None = None, **options: object
         For an unknown reader or option, a root that is no folder, an empty split, and everything in the data that
         cannot be used.
     """
-    found = _reader(reader, root)
+    found, folder = _reader(reader, root)
     for option in options:
         if option not in found.options:
             raise BadInput(f"reader {reader!r} has no option {option!r}{nearest(option, found.options)}")
-    return found.read(root, split=split, **options)
+    return found.read(folder, split=split, **options)
 
 
-def check(reader: str, root: Path) -> Report:
+def check(reader: str, root: Path | None = None) -> Report:
     """Say what a root holds, against the published counts, with every problem found.
 
     Raises
@@ -123,7 +123,8 @@ def check(reader: str, root: Path) -> Report:
     BadInput
         For an unknown reader and a root that is no folder or holds nothing of this data set.
     """
-    return _reader(reader, root).check(root)
+    found, folder = _reader(reader, root)
+    return found.check(folder)
 
 
 def known() -> list[Known]:
@@ -147,10 +148,15 @@ def known() -> list[Known]:
     return rows
 
 
-def _reader(name: str, root: Path) -> Reader:
+def _reader(name: str, root: Path | None) -> tuple[Reader, Path]:
     if name not in set(READERS):
         raise BadInput(f"no data set reader is called {name!r}{nearest(name, READERS)}")
+    if root is None:
+        reader = READERS[name]
+        if reader.bundled is None:
+            raise BadInput(f"data set {name!r} needs a root: the folder that holds it")
+        return reader, reader.bundled()
     if not root.is_dir():
         is_file = " (it is a file)" if root.exists() else ""
         raise BadInput(f"root of data set {name!r}: {root} is not a folder{is_file}")
-    return READERS[name]
+    return READERS[name], root

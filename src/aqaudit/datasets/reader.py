@@ -67,7 +67,8 @@ class Reader:
 
     ``read(root, *, split=None, **options)`` returns the data set, or raises :class:`~aqaudit.records.BadInput` where
     the root cannot be used for a run; ``options`` are the names of its further arguments. ``check(root)`` looks through
-    a root without needing all of it. ``performances`` is the published number of them.
+    a root without needing all of it. ``performances`` is the published number of them. ``bundled`` returns the folder
+    of a data set that comes with its reader, which is read where no root is given.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Reader:
     check: Callable[[Path], Report]
     performances: int | None = None
     options: tuple[str, ...] = ()
+    bundled: Callable[[], Path] | None = None
 
 
 def drawn_split(dataset: str, group: str, *, train: float = 1 / 3) -> str:

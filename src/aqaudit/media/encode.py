@@ -52,10 +52,11 @@ class Mp4:
     """An H.264 clip in an MP4, made picture by picture: each shown at its time, the last one for 1/fps.
 
     Pictures are of one even size. The same pictures give the same bytes on every run: one thread, no clock, no version
-    strings.
+    strings. ``crf`` is x264's rate factor: the larger, the coarser and shorter.
     """
 
-    def __init__(self, times_s: Sequence[float], fps: float) -> None:
+    def __init__(self, times_s: Sequence[float], fps: float, *, crf: int = 20) -> None:
+        self._crf = crf
         self._buffer = io.BytesIO()
         self._last = round(_TICKS / fps)
         self._fps = Fraction(fps).limit_denominator(1001)
@@ -89,7 +90,7 @@ class Mp4:
         self._stream = self._container.add_stream(
             "libx264",
             rate=self._fps,
-            options={"preset": "veryfast", "crf": "20", "threads": "1", "x264-params": "log-level=none"},
+            options={"preset": "veryfast", "crf": str(self._crf), "threads": "1", "x264-params": "log-level=none"},
         )
         self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, "yuv420p"
         self._stream.codec_context.time_base = Fraction(1, _TICKS)
@@ -106,9 +107,9 @@ class Mp4:
                 self._container.mux(kept)
 
 
-def mp4(pictures: Iterable[Picture], times_s: Sequence[float], fps: float) -> bytes:
+def mp4(pictures: Iterable[Picture], times_s: Sequence[float], fps: float, *, crf: int = 20) -> bytes:
     """Encode pictures as a whole clip, see :class:`Mp4`."""
-    clip = Mp4(times_s, fps)
+    clip = Mp4(times_s, fps, crf=crf)
     try:
         for picture in pictures:
             clip.add(picture)

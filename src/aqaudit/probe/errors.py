@@ -135,7 +135,7 @@ _ALL = (
                 "The front thigh stays clearly above horizontal."), (*_HIPS, *_KNEES), _SIDE),
     )),
     Exercise("pushup", "push-up", (
-        _error("hip_sag", "body_straight", ("cm", 4, 18, 0.5),
+        _error("hip_sag", "body_straight", ("cm", 4, 15, 0.5),
                ("The hips do not sag below the line from shoulders to feet.",
                 "The hips sag below the line from shoulders to feet."), _HIPS, _SIDE),
         _error("hips_high", "hips_in_line", ("cm", 5, 28, 0.5),
@@ -143,7 +143,7 @@ _ALL = (
                 "The hips rise above the line from shoulders to feet."), _HIPS, _SIDE),
         _error("elbows_flared", "elbows_close", ("deg", 15, 40, 1),
                ("The elbows stay close to the body.", "The elbows flare out to the sides."), _ARMS, _FRONT),
-        _error("incomplete_range", "full_range", ("%", 20, 60, 2),
+        _error("incomplete_range", "full_range", ("%", 20, 50, 2),
                ("The chest comes all the way down.", "The chest stops well short of the floor."),
                (*_SHOULDERS, *_ARMS), _SIDE),
     )),
@@ -165,7 +165,7 @@ _ALL = (
                ("The body stays steady.", "The body sways from side to side."), _TRUNK, _FRONT, temporal=True),
     )),
     Exercise("plank", "forearm plank", (
-        _error("hip_sag", "body_straight", ("cm", 4, 18, 0.5),
+        _error("hip_sag", "body_straight", ("cm", 4, 15, 0.5),
                ("The hips do not sag below the line from shoulders to feet.",
                 "The hips sag below the line from shoulders to feet."), _HIPS, _SIDE),
         _error("hips_high", "hips_in_line", ("cm", 5, 28, 0.5),

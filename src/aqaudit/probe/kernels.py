@@ -4,6 +4,8 @@
 
 import warp as wp
 
+wp.set_module_options({"enable_backward": False, "fast_math": True})
+
 
 @wp.struct
 class Room:
@@ -26,7 +28,7 @@ class Room:
 
 @wp.struct
 class View:
-    """A camera: place, axes, focal length in pixels, size."""
+    """A camera: place, axes, focal length in pixels, size; and the box that the body is in."""
 
     eye: wp.vec3
     right: wp.vec3
@@ -35,6 +37,8 @@ class View:
     focal: float
     width: int
     height: int
+    low: wp.vec3
+    high: wp.vec3
 
 
 @wp.struct
@@ -125,8 +129,8 @@ def wall_colour(along: float, y: float, room: Room):
     if room.wall_kind == 3:
         a = along / 0.9
         gap = wp.min(a - wp.floor(a), 1.0 - a + wp.floor(a)) * 0.9
-        if gap < 0.012:
-            return room.wall_b
+        if gap < 0.02:
+            return wp.lerp(room.wall_a, room.wall_b, 0.6)
         return room.wall_a
     return room.wall_a * (0.97 + 0.05 * smooth_noise(along * 3.0, y * 3.0, room.grain))
 
@@ -166,6 +170,23 @@ def room_hit(eye: wp.vec3, ray: wp.vec3, room: Room):
 
 
 @wp.func
+def meets_box(start: wp.vec3, ray: wp.vec3, low: wp.vec3, high: wp.vec3):
+    """Say whether a ray meets the box: most of the picture need not look at the body's mesh."""
+    first = float(0.0)
+    last = float(1.0e6)
+    for i in range(3):
+        if wp.abs(ray[i]) < 1.0e-9:
+            if start[i] < low[i] or start[i] > high[i]:
+                last = float(-1.0)
+        else:
+            a = (low[i] - start[i]) / ray[i]
+            b = (high[i] - start[i]) / ray[i]
+            first = wp.max(first, wp.min(a, b))
+            last = wp.min(last, wp.max(a, b))
+    return first <= last
+
+
+@wp.func
 def surface(a: wp.vec4, b: wp.vec4, palette: wp.array(dtype=wp.vec3)):
     """Return the colour of the body where its fields have these values: see ``appearance.FIELDS``."""
     if b[3] > 0.5:
@@ -196,13 +217,16 @@ def surface(a: wp.vec4, b: wp.vec4, palette: wp.array(dtype=wp.vec3)):
 
 
 @wp.func
-def lit(mesh: wp.uint64, p: wp.vec3, normal: wp.vec3, light: Light, samples: int):
+def lit(mesh: wp.uint64, p: wp.vec3, normal: wp.vec3, light: Light, view: View, samples: int):
     """Return how much of the key light reaches a point."""
     facing = wp.dot(normal, light.towards)
     if facing <= 0.0:
         return 0.0
     seen = float(0.0)
     start = p + 0.004 * normal
+    room = wp.vec3(0.25, 0.05, 0.25)
+    if not meets_box(start, light.towards, view.low - room, view.high + room):
+        return facing
     for i in range(samples):
         angle = 2.399963 * float(i) + 0.7
         radius = wp.sqrt((float(i) + 0.5) / float(samples))
@@ -214,69 +238,104 @@ def lit(mesh: wp.uint64, p: wp.vec3, normal: wp.vec3, light: Light, samples: int
 
 
 @wp.func
+def openness(mesh: wp.uint64, p: wp.vec3, normal: wp.vec3):
+    """Return how open a point is to the light from all sides: a few rays outwards."""
+    clear = float(0.0)
+    across = wp.normalize(wp.cross(normal, wp.vec3(0.31, 0.21, 0.93)))
+    beside = wp.cross(normal, across)
+    for i in range(3):
+        angle = 2.0944 * float(i) + 0.4
+        aim = wp.normalize(normal + 0.9 * (wp.cos(angle) * across + wp.sin(angle) * beside))
+        query = wp.mesh_query_ray(mesh, p + 0.006 * normal, aim, 0.6)
+        if query.result:
+            clear += wp.min(1.0, query.t / 0.6)
+        else:
+            clear += 1.0
+    return 0.35 + 0.65 * clear / 3.0
+
+
+@wp.func
+def ray_of(view: View, px: float, py: float):
+    x = (px - 0.5 * float(view.width)) / view.focal
+    y = (0.5 * float(view.height) - py) / view.focal
+    return wp.normalize(view.ahead + x * view.right + y * view.up)
+
+
+@wp.func
+def ambient_at(normal: wp.vec3, light: Light):
+    return wp.lerp(light.ground, light.sky, 0.5 + 0.5 * normal[1])
+
+
+@wp.kernel
+def backdrop(room: Room, light: Light, view: View, out: wp.array2d(dtype=wp.vec4)):
+    """Colour the room without the body, smoothly; the fourth number is 1 on the floor."""
+    row, column = wp.tid()
+    total = wp.vec3(0.0, 0.0, 0.0)
+    floor = float(0.0)
+    for i in range(16):
+        px = float(column) + (float(i % 4) + 0.5) / 4.0
+        py = float(row) + (float(i / 4) + 0.5) / 4.0
+        met = room_hit(view.eye, ray_of(view, px, py), room)
+        normal = wp.vec3(met[2, 0], met[2, 1], met[2, 2])
+        facing = wp.dot(normal, light.towards)
+        key = 0.55 + 0.25 * wp.max(0.0, facing)
+        if met[0, 1] == 1.0:
+            key = facing
+            floor += 1.0
+        albedo = wp.vec3(met[1, 0], met[1, 1], met[1, 2])
+        total += wp.cw_mul(albedo, ambient_at(normal, light) + key * light.key)
+    kind = float(0.0)
+    if floor >= 8.0:
+        kind = float(1.0)
+    out[row, column] = wp.vec4(total[0] / 16.0, total[1] / 16.0, total[2] / 16.0, kind)
+
+
+@wp.func
 def colour_of(
     mesh: wp.uint64,
     normals: wp.array(dtype=wp.vec3),
     fields_a: wp.array(dtype=wp.vec4),
     fields_b: wp.array(dtype=wp.vec4),
     palette: wp.array(dtype=wp.vec3),
-    room: Room,
+    behind: wp.vec4,
     light: Light,
     view: View,
     px: float,
     py: float,
 ):
-    x = (px - 0.5 * float(view.width)) / view.focal
-    y = (0.5 * float(view.height) - py) / view.focal
-    ray = wp.normalize(view.ahead + x * view.right + y * view.up)
-    back = room_hit(view.eye, ray, room)
-    far = back[0, 0]
-    query = wp.mesh_query_ray(mesh, view.eye, ray, far)
-    normal = wp.vec3(back[2, 0], back[2, 1], back[2, 2])
-    albedo = wp.vec3(back[1, 0], back[1, 1], back[1, 2])
-    part = back[0, 1]
-    samples = int(4)
-    occlusion = float(1.0)
-    if query.result:
-        far = query.t
-        part = 10.0
-        i = wp.mesh_get_index(mesh, query.face * 3)
-        j = wp.mesh_get_index(mesh, query.face * 3 + 1)
-        k = wp.mesh_get_index(mesh, query.face * 3 + 2)
-        u = query.u
-        v = query.v
-        w = 1.0 - u - v
-        normal = wp.normalize(u * normals[i] + v * normals[j] + w * normals[k])
-        if wp.dot(normal, ray) > 0.0:
-            normal = wp.normalize(normal - 1.05 * wp.dot(normal, ray) * ray)
-        a = u * fields_a[i] + v * fields_a[j] + w * fields_a[k]
-        b = u * fields_b[i] + v * fields_b[j] + w * fields_b[k]
-        albedo = surface(a, b, palette)
-        samples = 1
-    p = view.eye + far * ray
-    if part == 1.0 or part == 10.0:
-        # how clear the point is to the sky: a few rays upwards and outwards
-        clear = float(0.0)
-        across = wp.normalize(wp.cross(normal, wp.vec3(0.31, 0.21, 0.93)))
-        beside = wp.cross(normal, across)
-        for i in range(3):
-            angle = 2.0944 * float(i) + 0.4
-            aim = wp.normalize(normal + 0.9 * (wp.cos(angle) * across + wp.sin(angle) * beside))
-            q = wp.mesh_query_ray(mesh, p + 0.006 * normal, aim, 0.6)
-            if q.result:
-                clear += wp.min(1.0, q.t / 0.6)
-            else:
-                clear += 1.0
-        occlusion = 0.35 + 0.65 * clear / 3.0
-    key = float(0.0)
-    if part >= 2.0 and part < 10.0:
-        key = 0.55 + 0.25 * wp.max(0.0, wp.dot(normal, light.towards))
-    else:
-        key = lit(mesh, p, normal, light, samples)
-    up = 0.5 + 0.5 * normal[1]
-    ambient = wp.lerp(light.ground, light.sky, up) * occlusion
-    colour = wp.cw_mul(albedo, ambient + key * light.key)
-    return wp.vec4(colour[0], colour[1], colour[2], part)
+    """Return colour (linear light) and what is there: 0 wall, 1 floor, 10 body."""
+    ray = ray_of(view, px, py)
+    if meets_box(view.eye, ray, view.low, view.high):
+        query = wp.mesh_query_ray(mesh, view.eye, ray, 1.0e6)
+        if query.result:
+            i = wp.mesh_get_index(mesh, query.face * 3)
+            j = wp.mesh_get_index(mesh, query.face * 3 + 1)
+            k = wp.mesh_get_index(mesh, query.face * 3 + 2)
+            u = query.u
+            v = query.v
+            w = 1.0 - u - v
+            normal = wp.normalize(u * normals[i] + v * normals[j] + w * normals[k])
+            if wp.dot(normal, ray) > 0.0:
+                normal = wp.normalize(normal - 1.05 * wp.dot(normal, ray) * ray)
+            a = u * fields_a[i] + v * fields_a[j] + w * fields_a[k]
+            b = u * fields_b[i] + v * fields_b[j] + w * fields_b[k]
+            p = view.eye + query.t * ray
+            ambient = ambient_at(normal, light) * openness(mesh, p, normal)
+            key = lit(mesh, p, normal, light, view, 1)
+            c = wp.cw_mul(surface(a, b, palette), ambient + key * light.key)
+            return wp.vec4(c[0], c[1], c[2], 10.0)
+    if behind[3] == 1.0 and ray[1] < 0.0:
+        p = view.eye - (view.eye[1] / ray[1]) * ray
+        up = wp.vec3(0.0, 1.0, 0.0)
+        outside = wp.max(view.low - p, p - view.high)
+        occlusion = float(1.0)
+        if wp.max(outside[0], outside[2]) < 0.6:
+            occlusion = openness(mesh, p, up)
+        ambient = ambient_at(up, light)
+        key = lit(mesh, p, up, light, view, 4)
+        shade = wp.cw_div(ambient * occlusion + key * light.key, ambient + light.towards[1] * light.key)
+        return wp.vec4(behind[0] * shade[0], behind[1] * shade[1], behind[2] * shade[2], 1.0)
+    return wp.vec4(behind[0], behind[1], behind[2], 0.0)
 
 
 @wp.kernel
@@ -286,20 +345,28 @@ def paint(
     fields_a: wp.array(dtype=wp.vec4),
     fields_b: wp.array(dtype=wp.vec4),
     palette: wp.array(dtype=wp.vec3),
-    room: Room,
     light: Light,
     view: View,
+    behind: wp.array2d(dtype=wp.vec4),
     out: wp.array2d(dtype=wp.vec4),
 ):
+    """Colour each pixel by its middle."""
     row, column = wp.tid()
     out[row, column] = colour_of(
-        mesh, normals, fields_a, fields_b, palette, room, light, view, float(column) + 0.5, float(row) + 0.5
-    )
+        mesh, normals, fields_a, fields_b, palette, behind[row, column], light, view,
+        float(column) + 0.5, float(row) + 0.5,
+    )  # fmt: skip
 
 
 @wp.func
 def differs(a: wp.vec4, b: wp.vec4):
-    return wp.abs(a[0] - b[0]) + wp.abs(a[1] - b[1]) + wp.abs(a[2] - b[2]) > 0.16
+    """Say whether two neighbours, one of them body, differ enough to show a jag."""
+    return wp.max(a[3], b[3]) == 10.0 and wp.abs(a[0] - b[0]) + wp.abs(a[1] - b[1]) + wp.abs(a[2] - b[2]) > 0.12
+
+
+@wp.func
+def encoded(light: float, curve: wp.array(dtype=wp.uint8)):
+    return curve[int(wp.clamp(light, 0.0, 1.0) * 4095.0 + 0.5)]
 
 
 @wp.kernel
@@ -309,12 +376,14 @@ def smooth(
     fields_a: wp.array(dtype=wp.vec4),
     fields_b: wp.array(dtype=wp.vec4),
     palette: wp.array(dtype=wp.vec3),
-    room: Room,
     light: Light,
     view: View,
+    behind: wp.array2d(dtype=wp.vec4),
+    curve: wp.array(dtype=wp.uint8),
     rough: wp.array2d(dtype=wp.vec4),
     out: wp.array2d(dtype=wp.vec3ub),
 ):
+    """Look again at pixels on an edge of the body, four times, and turn linear light into bytes."""
     row, column = wp.tid()
     here = rough[row, column]
     edge = bool(False)
@@ -332,11 +401,8 @@ def smooth(
             dx = 0.375 - 0.25 * float(i)
             dy = 0.125 * float((i * 5 + 1) % 4 * 2 - 3)
             total += colour_of(
-                mesh, normals, fields_a, fields_b, palette, room, light, view,
+                mesh, normals, fields_a, fields_b, palette, behind[row, column], light, view,
                 float(column) + 0.5 + dx, float(row) + 0.5 + dy,
             )  # fmt: skip
         here = total / 4.0
-    r = wp.pow(wp.clamp(here[0], 0.0, 1.0), 0.4545)
-    g = wp.pow(wp.clamp(here[1], 0.0, 1.0), 0.4545)
-    b = wp.pow(wp.clamp(here[2], 0.0, 1.0), 0.4545)
-    out[row, column] = wp.vec3ub(wp.uint8(255.0 * r + 0.5), wp.uint8(255.0 * g + 0.5), wp.uint8(255.0 * b + 0.5))
+    out[row, column] = wp.vec3ub(encoded(here[0], curve), encoded(here[1], curve), encoded(here[2], curve))

@@ -159,12 +159,14 @@ def jack(body: Figure, style: Style, t: NDArray[np.float64], faults: Mapping[str
 
 def _jacks(t: NDArray[np.float64], style: Style) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return how open the body is (0 to 1) and the height of the hop (metres) of two repetitions."""
-    half = JACK_S / 2 + 0.01 * style.pace
     opening, hop = np.zeros_like(t), np.zeros_like(t)
+    begin = 0.0
     for number in range(4):
-        begin = number * half
+        # no two repetitions take the same time or open as wide
+        half = JACK_S / 2 * (1 + 0.015 * style.pace + (0.03 * style.head if number > 1 else 0.0))
         share = np.clip((t - begin) / half, 0, 1)
-        way = ease(share * 1.25)
+        begin += half
+        way = ease(share * 1.25) * (1 - 0.02 * abs(style.lean) * (number > 1))
         opening = opening + (way if number % 2 == 0 else -way)
         hop = hop + HOP * np.sin(np.pi * np.clip(share * 1.25, 0, 1)) ** 2 * (share > 0)
     return opening, hop

@@ -93,7 +93,7 @@ def performer(pool: Pool, number: int, seed: int = 0) -> Performer:
         proportions=float(draw.uniform(0.45, 0.95)),
     )
     styles: Sequence[Hair] = ("bun", "ponytail", "bob", "short") if woman else ("short", "cropped", "short", "cropped")
-    hair = _HAIRS[int(draw.integers(len(_HAIRS)))] if shape.age < 0.8 else "#8c8a88"
+    hair = _HAIRS[int(draw.integers(len(_HAIRS)))] if shape.age < 0.82 else "#8c8a88"
     look = Look(
         skin=_shade(linear(_SKINS[int(draw.integers(len(_SKINS)))]), draw),
         hair=_shade(linear(hair), draw),

@@ -57,8 +57,8 @@ class Posture:
     """One posture at T times. Angles in radians.
 
     ``hips`` is the middle of the hip joints, ``pelvis`` its rotation, ``spine`` the bend of the trunk on it (forward,
-    to the left, turned to the left), split by ``curve``; ``neck`` the same for the head; ``shrug`` lifts the shoulder
-    blades (left, right) and ``curl`` bends the fingers.
+    to the left, turned to the left), which ``extra_curve`` rounds between ribs and pelvis; ``neck`` is the same for the
+    head. ``shrug`` lifts the shoulder blades and ``reach`` draws them forward (left, right); ``curl`` bends the fingers.
     """
 
     hips: NDArray[np.float64]
@@ -70,7 +70,6 @@ class Posture:
     shrug: NDArray[np.float64]
     reach: NDArray[np.float64]
     curl: float = 0.5
-    curves: tuple[float, ...] = EVEN
     extra_curve: NDArray[np.float64] | None = None
 
 

@@ -15,6 +15,7 @@ from aqaudit.probe.stances import (
     hanging,
     highest_hips,
     lengths,
+    lowest,
     pairs,
     planted,
     pointing,
@@ -43,14 +44,15 @@ def squat(body: Figure, style: Style, t: NDArray[np.float64], faults: Mapping[st
     shank = (30 + 3 * style.depth) * RAD * p
     thigh = (90 - faults.get("shallow_depth", -4 + 4 * style.depth)) * RAD * p
     shank = shank * (0.45 + 0.35 * thigh.max())
+    # seen from above, the thigh leads from the hip back to the knee, which is farther out than the hip
     flat = size.thigh * np.sin(thigh)
-    knee_out = half + size.shank * np.sin(shank) * np.sin(yaw)
-    back = np.sqrt(np.maximum(flat**2 - (knee_out - size.half_hips) ** 2, 0)) * ease(p * 1.6)
+    knee_out = half + size.shank * np.sin(shank.max()) * np.sin(yaw) - size.half_hips
+    back = flat * np.sqrt(max(1 - (knee_out / max(float(flat.max()), 1e-9)) ** 2, 0.0))
     z = size.shank * np.sin(shank) * np.cos(yaw) - back
-    y = size.ankle + size.shank * np.cos(shank) + size.thigh * np.cos(thigh)
     drift = sway(style, t, 0.003)
     x = drift[:, 0] + style.side * faults.get("weight_shift", 0.0) / 100 * p
-    y = np.minimum(y, highest_hips(size, half - size.half_hips + np.abs(x), z))
+    y = size.ankle + size.shank * np.cos(shank) + size.thigh * np.cos(thigh)
+    y = lowest(y, highest_hips(size, half - size.half_hips + np.abs(x), z))
     inward = faults.get("knees_inward", 0.0) * RAD * ease(p * 1.3)
     legs = planted(body, n, [[half, 0], [-half, 0]], yaw, yaw - inward, faults.get("heel_lift", 0.0) * ease(p * 1.2))
     lean = (37 + 5 * style.lean) * RAD * np.sin(np.minimum(thigh, np.pi / 2))
@@ -73,8 +75,7 @@ def squat(body: Figure, style: Style, t: NDArray[np.float64], faults: Mapping[st
 def _front_arms(style: Style, p: NDArray[np.float64]) -> tuple[Arms, NDArray[np.float64]]:
     """Return arms held or brought forward to shoulder height, and how high they are."""
     high = (80 + 8 * style.arms) * RAD
-    raised = high * (p if style.variant == 0 else np.ones_like(p))
-    raised = np.maximum(raised, 12 * RAD)
+    raised = 12 * RAD + (high - 12 * RAD) * (p if style.variant == 0 else np.ones_like(p))
     bent = (0.12, 0.12, 0.5)[style.variant]
     uppers = pointing(raised, 0.12)
     forearms = [
@@ -99,7 +100,7 @@ def hinge(body: Figure, style: Style, t: NDArray[np.float64], faults: Mapping[st
     z = size.shank * np.sin(shank) - size.thigh * np.sin(thigh) - 0.03 * p
     y = size.ankle + size.shank * np.cos(shank) + size.thigh * np.cos(thigh)
     drift = sway(style, t, 0.003)
-    y = np.minimum(y, highest_hips(size, half - size.half_hips + np.abs(drift[:, 0]), z))
+    y = lowest(y, highest_hips(size, half - size.half_hips + np.abs(drift[:, 0]), z))
     lean = FULL_HINGE * RAD * (1 - faults.get("incomplete_range", 3 * style.lean) / 100) * p
     rounding = faults.get("rounded_back", 0.0) * RAD * p
     uppers = [vectors(0 * t + sign * 0.07, -1.0, 0.03 * p) for sign in SIGNS]
@@ -134,8 +135,7 @@ def lunge(body: Figure, style: Style, t: NDArray[np.float64], faults: Mapping[st
     stride = (0.86 + 0.04 * style.width) * (size.thigh + size.shank)
     front = stride * step
     half = 0.095 + 0.015 * style.width
-    lift = 0.09 * np.clip(np.sin(np.pi * np.clip((t - start) / 0.62, 0, 1)), 0, None)
-    lift = lift + 0.09 * np.sin(np.pi * np.clip((t - start - 1.28) / 0.75, 0, 1))
+    lift = 0.09 * (np.sin(np.pi * ease((t - start) / 0.62)) + np.sin(np.pi * ease((t - start - 1.28) / 0.75)))
     low_z = stride + size.shank * np.sin(shank) - size.thigh * np.cos(rise)
     low_y = size.ankle + size.shank * np.cos(shank) + size.thigh * np.sin(rise)
     z = 0.45 * front * (1 - low) + low_z * low
@@ -151,9 +151,9 @@ def lunge(body: Figure, style: Style, t: NDArray[np.float64], faults: Mapping[st
     drift = sway(style, t, 0.002)
     tall = size.ankle + 0.997 * (size.thigh + size.shank)
     y = tall * (1 - low) + low_y * low
-    for place in (first, second):
-        away = z - legs.ankle[:, place, 2]
-        y = np.minimum(y, highest_hips(size, half - size.half_hips + 0.02, away, legs.ankle[:, place, 1]))
+    away = [z - legs.ankle[:, place, 2] for place in (0, 1)]
+    reach = [highest_hips(size, half - size.half_hips + 0.02, away[k], legs.ankle[:, k, 1]) for k in (0, 1)]
+    y = lowest(y, *reach)
     lean = (faults.get("leaning_forward", 4 + 3 * style.lean) * low + 2 * step * (1 - low)) * RAD
     arms = hanging(n, 0.2 + 0.05 * style.arms, 0.25)
     return Posture(
@@ -178,9 +178,10 @@ def stance(body: Figure, style: Style, t: NDArray[np.float64], faults: Mapping[s
     half = size.half_hips * 0.95
     drift = sway(style, t, 0.002)
     wobble = faults.get("wobble", 0.0) / 100 / 2 * np.sin(2 * np.pi * 1.15 * (t - 0.5) + 0.4) * up
-    x = sign * (half - 0.015) * up + drift[:, 0] + 0.5 * wobble
-    y = highest_hips(size, np.abs(half - size.half_hips) + 0.02, 0.0) - 0.012 * up
     drop = faults.get("hip_drop", 0.0) * RAD * up
+    # the hip stood on juts out as the other one drops
+    x = sign * (half - 0.015) * up + drift[:, 0] + 0.5 * wobble + 0.5 * sign * size.half_hips * np.sin(drop)
+    y = highest_hips(size, np.abs(half - size.half_hips) + 0.02, 0.0) - 0.012 * up
     lean = sign * faults.get("leaning_sideways", 0.0) * RAD * up
     # hips turn about the joint stood on
     y = y - np.sin(drop) * size.half_hips - 0.002 + np.zeros(n)
