@@ -196,7 +196,7 @@ _ALL = (
                ("Both arms go up equally high.", "One arm stays lower than the other."), _WRISTS, _FRONT),
         _error("elbows_bent", "elbows_nearly_straight", ("deg", 25, 90, 1.5),
                ("The elbows are nearly straight.", "The elbows are clearly bent."), _ARMS, _FRONT),
-        _error("rushed_lowering", "controlled_lowering", ("s", 0.35, 0.75, 0.05),
+        _error("rushed_lowering", "controlled_lowering", ("s", 0.35, 0.6, 0.05),
                ("The arms come down slowly and under control.", "The arms drop down fast."), _ARMS, _FRONT,
                temporal=True),
     )),

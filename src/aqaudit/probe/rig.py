@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aqaudit.probe.limbs import X, Y, Z, across, align, apply, frame, swing, turn, twist_between, two_bones, unit
+from aqaudit.probe.limbs import X, Y, Z, across, align, apply, swing, turn, twist_between, two_bones, unit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,8 +57,8 @@ class Posture:
     """One posture at T times. Angles in radians.
 
     ``hips`` is the middle of the hip joints, ``pelvis`` its rotation, ``spine`` the bend of the trunk on it (forward,
-    to the left, turned to the left), which ``extra_curve`` rounds between ribs and pelvis; ``neck`` is the same for the
-    head. ``shrug`` lifts the shoulder blades and ``reach`` draws them forward (left, right); ``curl`` bends the fingers.
+    to the left, turned to the left), which ``extra_curve`` rounds between ribs and pelvis; ``neck`` is the same for
+    the head. ``shrug`` lifts the shoulder blades, ``reach`` draws them forward (left, right); ``curl`` bends fingers.
     """
 
     hips: NDArray[np.float64]
@@ -239,6 +239,3 @@ def level_foot(body: Figure, yaw: NDArray[np.float64], pitch: NDArray[np.float64
     pointing = body.head(f"toe2-1.{side}") - body.head(f"foot.{side}")
     rest = np.arctan2(pointing[0] * sign, pointing[2])
     return turn(Y, sign * (yaw - rest) + 0 * pitch) @ turn(apply(turn(Y, np.array(sign * rest)), X), pitch + 0 * yaw)
-
-
-__all__ = ["EVEN", "ROUNDED", "Arms", "Bones", "Legs", "Posture", "frame", "level_foot", "solve", "tilt"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aqaudit.probe.limbs import Y, Z, across, turn, unit
+from aqaudit.probe.limbs import across, unit
 from aqaudit.probe.rig import Arms, Legs, level_foot
 
 if TYPE_CHECKING:
@@ -174,7 +174,3 @@ def hanging(times: int, apart: float, bent: float) -> Arms:
     poles = [vectors(0 * down + 0.2 * sign, 0.0, -1.0) for sign in SIGNS]
     palms = [vectors(0 * down - sign, 0.0, 0.0) for sign in SIGNS]
     return swung_arms(uppers, forearms, poles, palms)
-
-
-__all__ = ["RAD", "SIGNS", "Lengths", "Y", "Z", "girdle", "hanging", "highest_hips", "lengths", "lowest", "pairs", "planted",
-           "pointing", "swung_arms", "turn", "vectors"]  # fmt: skip
