@@ -23,11 +23,16 @@ if TYPE_CHECKING:
 def init(
     folder: Annotated[Path, typer.Argument(help="Folder of clips, pictures or numbered frames.")],
     csv: Annotated[Path | None, typer.Option(help="Table of labels, one clip a row.")] = None,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="Put the bundled probe clips there first, as a worked example.")
+    ] = False,
 ) -> None:
     """Look through a folder of clips; write dataset.toml, clips.jsonl and study.toml ready to edit and run."""
-    from aqaudit.datasets.init import initialise
+    from aqaudit.datasets.init import initialise, worked_example
 
-    for path in initialise(folder, csv):
+    if probe and csv is not None:
+        raise BadInput("--probe brings its own labels; leave out --csv")
+    for path in worked_example(folder) if probe else initialise(folder, csv):
         say(f"wrote {path}")
     say(f"next: edit {folder / 'dataset.toml'}, then aqaudit run {folder / 'study.toml'} --dry-run")
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aqaudit.datasets import probe
 from aqaudit.datasets.clips import MEDIA_SUFFIXES
 from aqaudit.datasets.declarations import FILE as DECLARATIONS_FILE
 from aqaudit.datasets.folder import CLIPS_FILE
@@ -93,6 +94,23 @@ def initialise(folder: Path, labels_csv: Path | None = None) -> list[Path]:
     ]
     _write_all(targets, texts)
     return targets
+
+
+def worked_example(folder: Path) -> list[Path]:
+    """Put the bundled probe clips into a folder as a data set of one's own, with a study; return its files of text.
+
+    Raises
+    ------
+    BadInput
+        Where a file of such a name is there already, or the folder cannot be written to. Nothing is written then.
+    """
+    target = folder / STUDY_FILE
+    if target.exists():
+        raise BadInput(f"{target} is there already; edit it, or move it away to start anew")
+    paths = probe.export(folder)
+    lines = [json.loads(line) for line in (folder / CLIPS_FILE).read_text(encoding="utf-8").splitlines()]
+    _write_all([target], [study_toml("probe", lines)])
+    return [*paths, target]
 
 
 def _clips_below(folder: Path) -> Iterator[Clip]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 
 from aqaudit.probe import rooms
-from aqaudit.probe.errors import EXERCISES, checked_severity, exercise
+from aqaudit.probe.errors import EXERCISES, checked_severity, chosen
 from aqaudit.probe.performers import generator, performer
 from aqaudit.probe.scene import Spec, drawn_camera, severities
 from aqaudit.probe.style import style
@@ -82,14 +82,14 @@ def plans(
     """
     if recipe not in RECIPES:
         raise BadInput(f"no recipe is called '{recipe}'{nearest(recipe, RECIPES)}")
-    kinds = _kinds(exercises, errors, BUNDLED if recipe == "bundled" else None)
+    kinds = chosen(exercises, errors)
     for _, error in kinds:
         for level in levels:
             checked_severity(error, level)
     if recipe == "bundled":
         if levels:
             raise BadInput("the bundled probe has its own severities; choose them with --recipe families")
-        return _bundled(seed, kinds)
+        return _bundled(seed, _bundled_kinds(kinds))
     if recipe == "standard":
         return _standard(seed, kinds, levels)
     return _families(recipe, seed, kinds, levels, families)
@@ -106,21 +106,8 @@ def standard_levels(error: Error) -> tuple[float, ...]:
     return (0.0, *(float(value) for value in np.round(graded, 3)))
 
 
-def _kinds(
-    exercises: Sequence[str], errors: Sequence[str], known: dict[str, tuple[str, ...]] | None
-) -> list[tuple[Exercise, Error]]:
-    chosen = [exercise(name) for name in exercises] or list(EXERCISES.values())
-    for name in errors:
-        if not any(name in one.by_id for one in chosen):
-            names = {error.id for one in chosen for error in one.errors}
-            of = f"exercise '{chosen[0].name}' has no error" if len(chosen) == 1 else "no exercise has an error"
-            raise BadInput(f"{of} '{name}'{nearest(name, names)}")
-    found = [
-        (one, error)
-        for one in chosen
-        for error in one.errors
-        if (not errors or error.id in errors) and (known is None or error.id in known[one.name])
-    ]
+def _bundled_kinds(kinds: list[tuple[Exercise, Error]]) -> list[tuple[Exercise, Error]]:
+    found = [(one, error) for one, error in kinds if error.id in BUNDLED[one.name]]
     if not found:
         raise BadInput("the bundled probe has no clips of these errors; make some with --recipe families")
     return found
@@ -142,7 +129,7 @@ def _scene(seed: int, key: str, one: Exercise, error: Error, pool: Pool, number:
 
 
 def _bundled(seed: int, kinds: list[tuple[Exercise, Error]]) -> Iterator[Plan]:
-    every = _kinds((), (), BUNDLED)
+    every = _bundled_kinds(chosen())
     for place, (one, error) in enumerate(every):
         if (one, error) not in kinds:
             continue
@@ -183,7 +170,7 @@ def _families(
                     twins: tuple[Twin, ...] = get_args(Twin)
                     yield from (replace(plan, twin=twin, factor="twin") for twin in twins)
                 elif recipe == "conflict":
-                    for told in (error.positive, error.statement):
+                    for told in (error.positive, error.negative):
                         yield replace(plan, caption=told, factor="caption")
                 else:
                     yield plan

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import warp as wp
 
-from aqaudit.probe import kernels
+from aqaudit.probe import kernels, walls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,8 +122,8 @@ def _view(camera: Camera, size: tuple[int, int]) -> kernels.View:
     return view
 
 
-def _room(place: Place) -> kernels.Room:
-    room = kernels.Room()
+def _room(place: Place) -> walls.Room:
+    room = walls.Room()
     for name in ("floor_a", "floor_b", "wall_a", "wall_b", "mat", "half", "mat_half"):
         setattr(room, name, wp.vec3(*getattr(place, name)))
     for name in ("floor_kind", "wall_kind", "scale", "panel", "mat_turn", "grain"):

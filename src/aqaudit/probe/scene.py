@@ -26,7 +26,7 @@ import numpy as np
 from aqaudit.probe import motions, rooms
 from aqaudit.probe.body import COCO, figure
 from aqaudit.probe.camera import Camera
-from aqaudit.probe.errors import EXERCISES, checked_severity, exercise
+from aqaudit.probe.errors import checked_severity, chosen, exercise
 from aqaudit.probe.performers import Performer, generator, performer
 from aqaudit.probe.style import Style, style
 
@@ -194,16 +194,7 @@ def sample_specs(
     BadInput
         For an unknown exercise, or errors that none of the exercises has.
     """
-    chosen = [exercise(name) for name in exercises or EXERCISES]
-    kinds = [
-        (one, error)
-        for one in chosen
-        for error in one.errors
-        if (errors is None or error.id in errors) and (temporal or not error.temporal)
-    ]
-    for name in errors or ():
-        if all(error.id != name for _, error in kinds):
-            chosen[0].error(name)
+    kinds = [(one, error) for one, error in chosen(exercises or (), errors or ()) if temporal or not error.temporal]
     for number in range(count):
         draw = generator("sample", seed, number)
         one, error = kinds[int(draw.integers(len(kinds)))]
