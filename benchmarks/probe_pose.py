@@ -13,8 +13,8 @@ import sys
 from collections import defaultdict
 
 import numpy as np
-from aqaudit.pose.estimators import open_estimator
 
+from aqaudit.pose.estimators import open_estimator
 from aqaudit.probe.body import COCO
 from aqaudit.probe.errors import EXERCISES
 from aqaudit.probe.performers import generator, performer

@@ -30,5 +30,5 @@ def test_an_unknown_exercise_or_error_or_an_impossible_severity_is_one_line() ->
         exercise("squad")
     with pytest.raises(BadInput, match=r"exercise 'squat' has no error 'knee_inward'; did you mean 'knees_inward'\?"):
         exercise("squat").error("knee_inward")
-    with pytest.raises(BadInput, match=r"severity 99 deg of error 'knees_inward' is impossible; allowed: 0 to 40 deg"):
+    with pytest.raises(BadInput, match=r"severity 99 deg of error 'knees_inward' is impossible; allowed: 0 to 28 deg"):
         checked_severity(exercise("squat").error("knees_inward"), 99)
