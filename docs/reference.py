@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import re
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer.main
@@ -32,14 +33,18 @@ _MADE = "Made from the code of this version.\n"
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Add the reference to the navigation."""
+    """Add the reference, and pages that the navigation does not name yet, to the navigation."""
+    folder = Path(config.docs_dir)
+    named = set(re.findall(r"[\w-]+\.md", (folder.parent / "mkdocs.yml").read_text(encoding="utf-8")))
+    further = sorted(path.name for path in folder.glob("*.md") if path.name not in named)
     groups: dict[str, list[dict[str, str]]] = {}
     for path, text in pages().items():
         title = text.partition("\n")[0].removeprefix("# ").replace("`", "")
         _, *folder, _ = path.split("/")
         groups.setdefault(folder[0] if folder else "", []).append({title: path})
     reference = [*groups.pop("", []), *({name.capitalize(): entries} for name, entries in groups.items())]
-    config.nav = [*(config.nav or []), {"Reference": reference}]
+    more = [{"Further pages": further}] if further else []
+    config.nav = [*(config.nav or []), *more, {"Reference": reference}]
     return config
 
 

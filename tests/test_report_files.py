@@ -35,7 +35,7 @@ def test_a_run_folder_gets_its_page_tables_and_figures(folder: Path) -> None:
     assert "AQAudit report: sample" in html
     assert "data:image/jpeg" in html
     assert "timeout" in html
-    assert {p.name for p in (folder / "tables").iterdir()} == {
+    assert {p.name for p in (folder / "tables").iterdir()} >= {
         f"{name}.{suffix}"
         for name in (
             *("headline", "findings", "answers_read", "failures", "inputs", "models", "costs"),
@@ -170,6 +170,12 @@ def test_rare_options_are_drawn_as_one() -> None:
 )
 def test_only_loopback_is_this_machine(endpoint: str | None, place: str) -> None:
     assert tables.place(endpoint) == place
+
+
+def test_names_from_outside_are_as_harmless_as_columns() -> None:
+    table = tables.Table(name="t", caption="c", columns=("task", "=cmd\x1b[31m"), rows=(("a", 1.0),))
+    assert next(csv.reader(tables.as_csv(table).splitlines())) == ["task", "'=cmd"]
+    assert "\x1b" not in tables.as_tex(table)
 
 
 def test_a_spreadsheet_runs_no_formula_and_latex_no_command() -> None:

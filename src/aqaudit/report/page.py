@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import jinja2
 
 from aqaudit.audits import format_signature
-from aqaudit.report import figures, palette, tables
+from aqaudit.report import figures, palette, paper_tables, tables
 from aqaudit.report.banners import banners, marks
 from aqaudit.report.examples import browser
 from aqaudit.report.method import detail_tables, method
@@ -130,7 +130,7 @@ def render(material: Material, result: AuditResult, *, frames: bool = True) -> s
             not_made=not_made(result.findings),
             skipped=result.skipped,
             severity=[(_HEADINGS[v], v in _OPEN, fs) for v, fs in by_severity(result.findings, marked).items()],
-            paper=(),
+            paper=paper_tables.tables(frame),
             pictures=_grouped(figures_),
             figures_left_out=sum(max(0, n - MOST_SCOPES) for n in Counter(f.group for f in figures_).values()),
             findings=tables.findings(result.findings),

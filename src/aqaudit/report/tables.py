@@ -270,7 +270,7 @@ def as_csv(table: Table) -> str:
     """Return a table as CSV, values unrounded; text that a spreadsheet would run as a formula gets a ``'`` in front."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(table.columns)
+    writer.writerow([_plain(column) for column in table.columns])  # models may be columns
     writer.writerows([_plain(cell) for cell in row] for row in table.rows)
     return out.getvalue()
 
@@ -279,7 +279,7 @@ def as_tex(table: Table) -> str:
     """Return a table as a LaTeX ``tabular``, rounded for reading."""
     spec = "".join("r" if column in table.numbers else "l" for column in table.columns)
     lines = [f"% {_tex(table.caption)}", rf"\begin{{tabular}}{{{spec}}}", r"\hline"]
-    lines.append(" & ".join(_tex(column.replace("_", " ")) for column in table.columns) + r" \\ \hline")
+    lines.append(" & ".join(_tex(clean(column, 160).replace("_", " ")) for column in table.columns) + r" \\ \hline")
     lines += [" & ".join(_tex(shown(cell, table.missing)) for cell in row) + r" \\" for row in table.rows]
     return "\n".join([*lines, r"\hline", r"\end{tabular}", ""])
 
