@@ -15,8 +15,9 @@ pytest.importorskip("anny", reason="making probe clips needs the extra 'probe'")
 pytest.importorskip("warp", reason="making probe clips needs the extra 'probe'")
 
 from aqaudit import datasets
+from aqaudit.datasets.probe import bundled
 from aqaudit.probe import measure, motions, rooms
-from aqaudit.probe.build import make, padded_clip
+from aqaudit.probe.build import clip_id, make, padded_clip
 from aqaudit.probe.errors import EXERCISES
 from aqaudit.probe.performers import generator, performer
 from aqaudit.probe.recipes import LEVELS, PEOPLE, TRIALS, plans
@@ -117,6 +118,14 @@ def test_a_family_differs_in_the_body_alone_and_pictures_are_the_same_every_time
     assert np.array_equal(points, take(clean).keypoints(clean.camera, SMALL))
     assert points[..., :2].min() >= 0
     assert points[..., :2].max() <= 96
+
+
+def test_the_bundled_clips_can_be_made_again_to_the_last_figure() -> None:
+    for plan in list(plans("bundled", 7))[::31]:
+        shot = take(plan.spec)
+        with np.load(bundled() / "poses" / f"{clip_id(plan)}.npz") as held:
+            np.testing.assert_allclose(held["joints3d"], shot.points[:, :17], rtol=0, atol=1e-6)
+            np.testing.assert_allclose(held["keypoints"], shot.keypoints(plan.spec.camera, (256, 256)), rtol=1e-6)
 
 
 def test_training_people_are_never_those_of_the_clips() -> None:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 #: Bytes that a clip of 36 frames of 256 x 256 is filled up to, so that its size tells nothing.
 CLIP_BYTES = 27_000
+#: Bytes of these for what an MP4 holds beside pictures.
+_CONTAINER = 1500
 #: x264's rate factors, tried in this order until a clip fits.
 _COARSENESS = (23, 26, 28, 30, 32, 34, 37, 40, 44)
 
@@ -100,7 +102,7 @@ def padded_clip(frames: NDArray[np.uint8]) -> bytes:
     A box ``free``, which players skip, fills it up; where even the coarsest coding is too long, it is what it is.
     """
     count, height, width = frames.shape[:3]
-    room = round(CLIP_BYTES * (width * height / 65536) * (count / 36))
+    room = _CONTAINER + round((CLIP_BYTES - _CONTAINER) * (width * height / 65536) * (count / 36))
     times = [place / FPS for place in range(count)]
     data = b""
     for coarse in _COARSENESS:
