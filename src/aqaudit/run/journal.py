@@ -211,9 +211,11 @@ class Journal:
         # Journals of earlier versions lack the tables that were added since.
         return self._db.execute(f"SELECT 1 FROM {schema}.sqlite_master WHERE name = ?", (table,)).fetchone() is not None
 
-    def unperturbed(self) -> list[str]:
-        """Return the keys of all answers to unperturbed clips, in the order they came."""
-        return [row[0] for row in self._db.execute("SELECT answer_key FROM answers WHERE perturbation = 'none'")]
+    def reasoned(self) -> list[str]:
+        """Return the keys of answers to unperturbed clips that may hold reasoning, in the order they came."""
+        # A verdict in its tags is shorter than this: most rows of most runs need not be read again.
+        query = "SELECT answer_key FROM answers WHERE perturbation = 'none' AND (reasoning != '' OR length(said) > 30)"
+        return [row[0] for row in self._db.execute(query)]
 
     def reasonings(self, keys: Sequence[str]) -> dict[str, tuple[str | None, str | None]]:
         """Return ``reasoning`` and ``said`` of those of ``keys`` that are answered."""

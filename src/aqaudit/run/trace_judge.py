@@ -107,7 +107,7 @@ class TraceJudge:
 
     async def begin(self, desk: Desk) -> None:
         """Look up what there is to tag, and what was tagged before."""
-        self._keys = await desk.in_journal(desk.journal.unperturbed)
+        self._keys = await desk.in_journal(desk.journal.reasoned)
         self._keys.reverse()
         desk.done = await desk.in_journal(desk.journal.followups.keys, JUDGED)
 

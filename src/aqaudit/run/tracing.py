@@ -37,7 +37,7 @@ def write_trace_steps(folder: Path, journal: Journal) -> None:
     path = folder / FILE
     kept = _kept(path)
     known = set(kept["answer_key"].unique()) if kept is not None else set()
-    keys = journal.unperturbed()
+    keys = journal.reasoned()
     frames = (frame for frame in _frames(journal, keys, kept, known) if not frame.is_empty())
     first = next(frames, None)
     if first is None:
