@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import re
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -130,8 +131,8 @@ def draw(cells: list[Cell], path: Path) -> None:
         y=alt.Y("judge:N", sort=list(JUDGES), title=None),
     )
     boxes = shared.mark_rect().encode(
-        color=alt.Color("rate:Q", title="called out", scale=alt.Scale(domain=[0, 1], range=["#ffffff", "#2c6e9b"]),
-                        legend=alt.Legend(format=".0%")),
+        color=alt.Color("rate:Q", title="called out", legend=alt.Legend(format=".0%"),
+                        scale=alt.Scale(domain=[0, 1], range=["#ffffff", "#2c6e9b"], interpolate="rgb")),
     )  # fmt: skip
     frames = shared.mark_rect(filled=False, strokeWidth=2).encode(
         stroke=alt.Stroke("expected:N", title="expected",
@@ -148,7 +149,11 @@ def draw(cells: list[Cell], path: Path) -> None:
         for n in dict.fromkeys(c.n for c in cells)
     ]
     chart = alt.hconcat(*panels).configure_view(stroke=None).configure(font="sans-serif", background="white")
-    path.write_text(vl_convert.vegalite_to_svg(chart.to_json()), encoding="utf-8")
+    svg = vl_convert.vegalite_to_svg(chart.to_json())
+    # Every mark repeats its numbers for screen readers; the page gives the figure one text, and the CSV its numbers.
+    svg = re.sub(r' (?:aria-[a-z]+|role)="[^"]*"', "", svg)
+    svg = re.sub(r"\d+\.\d{3,}(?:e-\d+)?", lambda number: f"{float(number[0]):.2f}", svg)
+    path.write_text(svg, encoding="utf-8")
 
 
 def main() -> None:

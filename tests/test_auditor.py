@@ -160,3 +160,12 @@ def test_drawing_performers_costs_a_five_hundredth_of_a_loop_over_scikit_learn(r
     benchmark = importlib.import_module("audit_size")
     measured = [benchmark.bootstrap(loops=4) for _ in range(3)]
     assert max(slow / fast for fast, slow, _, _ in measured) > 500
+
+
+def test_the_published_matrix_holds_what_the_page_says_of_it(request, monkeypatch):
+    monkeypatch.syspath_prepend(request.config.rootpath / "benchmarks")
+    benchmark = importlib.import_module("audit_matrix")
+    cells = benchmark.read(benchmark.IMAGES / "audit-matrix.csv")
+    large = [cell for cell in cells if cell.n == 1000]
+    assert {(cell.audit, cell.judge) for cell in large} == {(a, j) for a in benchmark.DESIGNS for j in benchmark.JUDGES}
+    assert [(cell.audit, cell.judge, cell.rate) for cell in large if cell.miss] == []
