@@ -14,8 +14,8 @@ from collections import defaultdict
 
 import numpy as np
 
+from aqaudit.pose.coco17 import JOINTS as COCO
 from aqaudit.pose.estimators import open_estimator
-from aqaudit.probe.body import COCO
 from aqaudit.probe.errors import EXERCISES
 from aqaudit.probe.performers import generator, performer
 from aqaudit.probe.recipes import family_levels

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aqaudit.pose.coco17 import JOINTS as COCO
+from aqaudit.probe.measure import LANDMARKS
 from aqaudit.records import BadInput
 
 if TYPE_CHECKING:
@@ -21,17 +23,6 @@ if TYPE_CHECKING:
 
     from aqaudit.probe.performers import Shape
 
-#: COCO's 17 keypoints in their order; ``left`` is the performer's.
-COCO = (
-    "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow",
-    "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle",
-    "right_ankle",
-)  # fmt: skip
-#: Points beside COCO's that errors are measured by: toes and heels on the skin, the spine's joints inside the body.
-LANDMARKS = (
-    "left_toe", "right_toe", "left_heel", "right_heel", "left_hip_joint", "right_hip_joint", "pelvis", "lumbar",
-    "thorax", "neck", "head", "left_hand", "right_hand",
-)  # fmt: skip
 _LANDMARK_BONES = {"left_hip_joint": "upperleg01.L", "right_hip_joint": "upperleg01.R", "pelvis": "root",
                    "lumbar": "spine04", "thorax": "spine02", "neck": "neck01", "head": "head"}  # fmt: skip
 _LANDMARK_SKIN = {"left_toe": "left_big_toe", "right_toe": "right_big_toe", "left_heel": "left_heel",
@@ -81,8 +72,8 @@ class Template:
 class Figure:
     """One body at rest: ``vertices`` (V x 3), bone ``heads`` (B x 3), and its keypoints as functions of the bones.
 
-    ``point_offsets`` (K x B x 3) and ``point_weights`` (K x B) give the K named points (:data:`COCO` then
-    :data:`LANDMARKS`) from bone rotations and positions without any vertex being moved.
+    ``point_offsets`` (K x B x 3) and ``point_weights`` (K x B) give the K named points (COCO-17, then
+    :data:`~aqaudit.probe.measure.LANDMARKS`) from bone rotations and positions without any vertex being moved.
     """
 
     template: Template

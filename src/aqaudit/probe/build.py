@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aqaudit.media.encode import mp4
-from aqaudit.probe.body import COCO, LANDMARKS
+from aqaudit.pose.coco17 import JOINTS as COCO
 from aqaudit.probe.labels import Made, write_labels
+from aqaudit.probe.measure import LANDMARKS
 from aqaudit.probe.motions import FPS
 from aqaudit.probe.scene import render, take
 from aqaudit.probe.truth import ANGLE_NAMES, pose_arrays, truth_of

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from aqaudit.pose.coco17 import JOINTS
 from aqaudit.records import BadInput, nearest
 
 if TYPE_CHECKING:
@@ -18,12 +19,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-POINTS = (
-    "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow",
-    "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle",
-    "right_ankle", "left_toe", "right_toe", "left_heel", "right_heel", "left_hip_joint", "right_hip_joint", "pelvis",
-    "lumbar", "thorax", "neck", "head", "left_hand", "right_hand",
+#: Points beside COCO's that errors are measured by: toes and heels on the skin, joints inside the body, palms.
+LANDMARKS = (
+    "left_toe", "right_toe", "left_heel", "right_heel", "left_hip_joint", "right_hip_joint", "pelvis", "lumbar",
+    "thorax", "neck", "head", "left_hand", "right_hand",
 )  # fmt: skip
+POINTS = (*JOINTS, *LANDMARKS)
 
 #: Part of a smooth (minimum-jerk) movement's time between 5 % and 95 % of its way.
 MIDDLE_TIME = 0.62066

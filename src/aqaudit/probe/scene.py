@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from aqaudit.pose.coco17 import JOINTS as COCO
 from aqaudit.probe import motions, rooms
-from aqaudit.probe.body import COCO, figure
+from aqaudit.probe.body import figure
 from aqaudit.probe.camera import Camera
 from aqaudit.probe.errors import checked_severity, chosen, exercise
 from aqaudit.probe.performers import Performer, generator, performer

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aqaudit.probe.body import COCO
+from aqaudit.pose.coco17 import JOINTS as COCO
 from aqaudit.probe.errors import exercise
 from aqaudit.probe.measure import POINTS, degrees_between, severity
 from aqaudit.probe.motions import FPS
