@@ -11,6 +11,7 @@ import re
 _NEGATIONS = frozenset({"not", "no", "never", "without", "neither", "nor", "cannot", "none", "nothing"})
 #: Pairs of which one side stands in each statement, as beginnings of words.
 _OPPOSITES = (
+    ("correct", "incorrect"), ("correct", "wrong"), ("correct", "error"),
     ("above", "below"), ("above", "at"), ("inward", "apart"), ("inward", "over"), ("inward", "outward"),
     ("bent", "straight"), ("bend", "straight"), ("bent", "stretch"), ("round", "straight"), ("round", "flat"),
     ("arch", "straight"), ("sag", "straight"), ("lift", "stay"), ("lift", "down"), ("lift", "flat"), ("leave", "stay"),
