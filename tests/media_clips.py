@@ -50,6 +50,7 @@ def make_clip(
     aspect: Fraction | None = None,
     container: dict[str, str] | None = None,
     noise: bool = False,
+    pix_fmt: str = "yuv420p",
 ) -> Path:
     """Write a clip with telling metadata; ``times_ms`` makes its frame rate variable."""
     rng = np.random.default_rng(5)
@@ -57,7 +58,7 @@ def make_clip(
         output.metadata["title"] = "incorrect squat, subject Smith"
         output.metadata["comment"] = "secret-comment"
         stream = output.add_stream(codec, rate=fps, options={"x265-params": "log-level=none", **(options or {})})
-        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = *size, pix_fmt
         stream.metadata["handler_name"] = "secret-handler"
         stream.metadata["language"] = "fra"
         if aspect:

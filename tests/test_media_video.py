@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from aqaudit.media import video
+from aqaudit.media.index import index_video
 from aqaudit.media.prepare import prepare
 from aqaudit.media.store import MediaStore
 from aqaudit.media.video import MediaError
@@ -45,6 +46,10 @@ CLIPS = {
     "h264, open groups": ("clip.mkv", {"options": {"g": "12", "x264-params": "open-gop=1:bframes=3"}}),
     "h264 with a start offset in MPEG-TS": ("clip.ts", {}),
     "hevc": ("clip.mp4", {"codec": "libx265", "options": {"x265-params": "log-level=none:keyint=20"}}),
+    "hevc of 10 bit": (
+        "clip.mp4",
+        {"codec": "libx265", "options": {"x265-params": "log-level=none:keyint=20"}, "pix_fmt": "yuv420p10le"},
+    ),
     "mpeg4 with B-frames": ("clip.mp4", {"codec": "mpeg4", "options": {"bf": "2"}}),
     "mpeg4 with B-frames in AVI": ("clip.avi", {"codec": "mpeg4", "options": {"bf": "2"}}),
     "mpeg2": ("clip.mpg", {"codec": "mpeg2video", "options": {"bf": "2"}}),
@@ -66,6 +71,26 @@ def test_exactly_the_wanted_frames_are_shown(kind, tmp_path, store):
     assert numbers(prepare(late, spec(fps=5), store)) == [30, 35, 40, 45]
     counted = performance(clip, first_frame=31, last_frame=34)
     assert numbers(prepare(counted, spec(), store)) == [30, 31, 32, 33]
+
+
+@pytest.mark.parametrize("kind", [*CLIPS, "variable frame rate", "edit list"])
+def test_frames_are_those_of_a_full_decode_to_the_last_bit(kind, tmp_path):
+    if kind == "variable frame rate":
+        clip = make_clip(tmp_path / "vfr.mp4", frames=60, times_ms=[n * n + 40 * n for n in range(60)], size=(160, 120))
+    elif kind == "edit list":
+        whole = make_clip(tmp_path / "whole.mp4", frames=90, options={"g": "25"}, size=(160, 120), noise=True)
+        clip = cut_with_edit_list(whole, tmp_path / "cut.mp4", 15, 74)  # its last frames rest on nothing cut off
+    else:
+        name, given = CLIPS[kind]
+        clip = make_clip(tmp_path / name, frames=60, size=(160, 120), noise=True, **given)
+    with av.open(str(clip)) as container:
+        full = [frame.to_ndarray() for frame in container.decode(video=0)]
+    index = index_video(clip)
+    assert len(index.shown) == len(full) == 60
+    for wanted in ([3, 4, 17, 40, 58], [59], list(range(0, 60, 7))):
+        got = list(video.decode(index, wanted, video.Deadline(clip, 60.0)))
+        assert [one.at for one in got] == wanted
+        assert all(np.array_equal(one.frame.to_ndarray(), full[one.at]) for one in got)
 
 
 def test_times_of_a_variable_frame_rate_are_the_frames_own(tmp_path, store):

@@ -6,6 +6,7 @@ what is in them: Matroska and WebM (EBML: RFC 8794; Matroska: RFC 9559), and MP4
 
 from __future__ import annotations
 
+import zlib
 from collections import Counter
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 _SEGMENT, _CLUSTER, _GROUP = 0x18538067, 0x1F43B675, 0xA0
 _BLOCKS = frozenset({0xA3, 0xA1})
+_SUM = b"\xbf\x84"  # the name of a check sum of four bytes
 _HEADER = frozenset({0x1A45DFA3, 0xEC, 0xBF})
 # Information, seek head, tracks, cues, chapters, attachments and tags of a segment; its padding and check sums.
 _OF_SEGMENT = frozenset({0x1549A966, 0x114D9B74, 0x1654AE6B, 0x1C53BB6B, 0x1043A770, 0x1941A469, 0x1254C367})
@@ -50,6 +52,9 @@ def matroska_damage(path: Path, frames: int) -> tuple[int, str] | None:
             if element is None or (element[0] not in _KNOWN and element[0] not in {_CLUSTER, _GROUP}):
                 return at, f"damage at byte {at} of {size}"
             name, data, length = element
+            whole = length is not None and data + length <= size
+            if name == _CLUSTER and whole and not _intact(file, data, length or 0):
+                return at, f"damage within {length} bytes from byte {at} of {size}"
             if name in {_CLUSTER, _GROUP}:
                 at = data  # look at what is inside
                 continue
@@ -64,6 +69,18 @@ def matroska_damage(path: Path, frames: int) -> tuple[int, str] | None:
     if found and frames not in found.values():
         return 0, f"{frames} frames that can be read, of {max(found.values())}"
     return None
+
+
+def _intact(file: BinaryIO, at: int, length: int) -> bool:
+    """Check the sum that an element may begin with (RFC 8794, 11.3.1: CRC-32 over the rest of it, low byte first)."""
+    file.seek(at)
+    if file.read(2) != _SUM:
+        return True
+    promised, left = int.from_bytes(file.read(4), "little"), length - 6
+    found = 0
+    while left > 0 and (block := file.read(min(left, 1 << 20))):
+        found, left = zlib.crc32(block, found), left - len(block)
+    return found == promised
 
 
 def _segment(file: BinaryIO) -> int | None:

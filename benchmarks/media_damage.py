@@ -1,0 +1,124 @@
+"""Damaged files: none may crash, hang over 5 s, or give wrong frames without an error.
+
+    python benchmarks/media_damage.py [--files 500] [--seed 11]
+
+Whole clips (H.264, HEVC, MPEG-4 and VP9 in MP4, Matroska, AVI and WebM) show their frame number in their pixels. Copies
+are cut off, get random bytes, zeros, or lose a stretch, and are read twice: six frames, and all. A copy either gives
+exactly the frames with the right numbers, or an error that names the file. Each batch runs in a process of its own, so
+that a crash of a decoder is counted. Prints a table; exit code 1 where anything is wrong. What comes out as wrong
+frames are pictures whose coded data were changed so that the decoder noticed nothing: HEVC and VP9 have no check sums.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parent.parent / "tests"
+sys.path.insert(0, str(TESTS))
+
+FRAMES = 30
+BATCH = 25
+LONGEST_S = 5.0
+KINDS = ("cut off", "random bytes", "zeros", "a stretch lost")
+
+
+def make(folder: Path) -> list[Path]:
+    from media_clips import make_clip, remux
+
+    small = {"frames": FRAMES, "size": (96, 64), "noise": True}
+    h264 = make_clip(folder / "whole.mp4", options={"g": "10"}, **small)
+    return [
+        h264,
+        remux(h264, folder / "whole.mkv"),
+        make_clip(folder / "whole.avi", codec="mpeg4", **small),
+        make_clip(folder / "hevc.mp4", codec="libx265", options={"x265-params": "log-level=none:keyint=10"}, **small),
+        make_clip(folder / "vp9.webm", codec="libvpx-vp9", options={"cpu-used": "8", "deadline": "realtime"}, **small),
+    ]
+
+
+def damaged(data: bytes, kind: int, rng: random.Random) -> bytes:
+    broken = bytearray(data)
+    at = rng.randrange(len(broken))
+    if kind == 0:
+        return bytes(broken[:at])
+    if kind == 1:
+        for _ in range(rng.choice([1, 4, 32])):
+            broken[rng.randrange(len(broken))] = rng.randrange(256)
+    elif kind == 2:
+        length = rng.randrange(1, 400)
+        broken[at : at + length] = bytes(min(length, len(broken) - at))
+    else:
+        del broken[at : at + rng.randrange(1, 200)]
+    return bytes(broken)
+
+
+def batch(folder: Path, seed: int, first: int, count: int) -> None:
+    """Read damaged copies and print one line each: source, damage, what came of it, seconds."""
+    from aqaudit.media.prepare import prepare
+    from aqaudit.media.store import MediaStore
+    from aqaudit.records import BadInput, MediaSpec
+    from media_clips import number_of, performance, picture_at
+
+    whole = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("copy"))
+    store = MediaStore(folder / "store")
+    for number in range(first, first + count):
+        source, kind = whole[number % len(whole)], number // len(whole) % 4
+        path = folder / f"copy{number}{source.suffix}"
+        path.write_bytes(damaged(source.read_bytes(), kind, random.Random(f"{seed}/{number}")))
+        begun = time.monotonic()
+        try:
+            six = prepare(performance(path), MediaSpec(frames=6), store)
+            every = prepare(performance(path), MediaSpec(), store)
+        except BadInput as error:
+            said = "error" if path.name in str(error) and "\n" not in str(error) else "error without the file's name"
+        else:
+            right = [number_of(picture_at(part.path)) for part in every.parts] == list(range(FRAMES))
+            right &= [number_of(picture_at(part.path)) for part in six.parts] == [2, 7, 12, 17, 22, 27]
+            said = "right" if right else "WRONG FRAMES"
+        print(f"{source.name}\t{KINDS[kind]}\t{said}\t{time.monotonic() - begun:.3f}", flush=True)
+        path.unlink()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--files", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=11)
+    parser.add_argument("--batch", nargs=3, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.batch:
+        batch(Path(given.batch[0]), given.seed, int(given.batch[1]), int(given.batch[2]))
+        return 0
+    counts: Counter[tuple[str, str]] = Counter()
+    slowest, crashed = 0.0, 0
+    with tempfile.TemporaryDirectory() as name:
+        make(Path(name))
+        for first in range(0, given.files, BATCH):
+            count = min(BATCH, given.files - first)
+            me = [sys.executable, __file__, "--seed", str(given.seed), "--batch", name, str(first), str(count)]
+            done = subprocess.run(me, capture_output=True, text=True, check=False, timeout=60 + 20 * count)
+            lines = [line.split("\t") for line in done.stdout.splitlines()]
+            if done.returncode or len(lines) < count:
+                crashed += 1
+                print(done.stderr[-500:])
+            for source, _, said, seconds in lines:
+                counts[source, said] += 1
+                slowest = max(slowest, float(seconds))
+    print(f"{'source':<12} {'came out as':<32} {'files':>5}")
+    for (source, said), files in sorted(counts.items()):
+        print(f"{source:<12} {said:<32} {files:>5}")
+    bad = sum(files for (_, said), files in counts.items() if said not in {"right", "error"})
+    print(
+        f"{sum(counts.values())} files: {bad} wrong, {crashed} crashes, slowest {slowest:.2f} s (at most {LONGEST_S:g})"
+    )
+    return int(bool(bad or crashed or slowest > LONGEST_S))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
