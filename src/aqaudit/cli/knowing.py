@@ -93,4 +93,7 @@ def _usable(name: str, entry: ModelEntry) -> str:
         return f"not usable now: {error}"
     if entry.provider == "simulated":
         return "usable; a simulated judge, not a vision-language model"
+    if entry.provider == "observer":
+        needs = "estimated joints, which need the extra pose" if entry.model == "pose" else "exact joints"
+        return f"usable; an ideal observer that answers from {needs}"
     return "usable: the key is set" if key else "usable if its server runs (no key needed)"

@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
     from aqaudit.models.call import Model
 
-Provider = Literal["openai", "google", "hf", "simulated"]
+Provider = Literal["openai", "google", "hf", "observer", "simulated"]
 Thinking = Literal["off", "on", "low", "medium", "high"]
 
 #: Providers that nothing leaves this process for, and that nobody bills.
-_IN_PROCESS = frozenset({"hf", "simulated"})
+_IN_PROCESS = frozenset({"hf", "observer", "simulated"})
 #: Providers that the study file may name but that this version does not have.
-_NOT_YET = frozenset({"onnx", "observer"})
+_NOT_YET = frozenset({"onnx"})
 _HOME = {"openai": "https://api.openai.com/v1", "google": "https://generativelanguage.googleapis.com"}
 _KEY_ENV = {"openai": ("OPENAI_API_KEY",), "google": ("GEMINI_API_KEY", "GOOGLE_API_KEY")}
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -334,7 +334,13 @@ def api_key(name: str, entry: ModelEntry) -> str | None:
     raise BadInput(f"models.{name}: no API key for {endpoint}; set the environment variable {' or '.join(names)}")
 
 
-_MODULES = {"openai": "openai_compatible", "google": "google", "hf": "hf.model", "simulated": "simulated"}
+_MODULES = {
+    "openai": "openai_compatible",
+    "google": "google",
+    "hf": "hf.model",
+    "observer": "observer",
+    "simulated": "simulated",
+}
 
 
 def import_provider(entry: ModelEntry) -> None:
@@ -353,6 +359,10 @@ def open_model(name: str, entry: ModelEntry) -> Model:
     BadInput
         When no API key is set, or the provider cannot do what the entry asks.
     """
+    if entry.provider == "observer":
+        from aqaudit.models.observer import observer  # noqa: PLC0415 - NumPy, and poses where they are estimated
+
+        return observer(entry)
     if entry.provider == "simulated":
         from aqaudit.models.simulated import SimulatedJudge  # noqa: PLC0415 - symmetry with the two below
 

@@ -29,6 +29,12 @@ _RULES: tuple[tuple[str, str, str, str], ...] = (
         "these numbers describe a program that was told the truth, not a vision-language model",
     ),
     (
+        "observer",
+        "observer",
+        "Ideal observer",
+        "these numbers describe a program that answers from the joints of a body, the ceiling beside the models",
+    ),
+    (
         "untrained",
         "untrained",
         "untrained test model",
