@@ -79,7 +79,3 @@ def _usage(error: Exception) -> str:
     said = getattr(error, "format_message", error.__str__)().rstrip(".")
     command = context.command_path if context is not None else "aqaudit"
     return f"{said[:1].lower()}{said[1:]}; see {command} --help"
-
-
-if __name__ == "__main__":
-    main()

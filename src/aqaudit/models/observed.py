@@ -1,8 +1,8 @@
 """What kinematics say of a performance of the probe's exercises: how severe each error is, and so what is true.
 
 Severities are measured by :mod:`aqaudit.probe.measure`, whose catalogue also knows which error a criterion forbids.
-Joints are those of a pose file, or estimated ones; a quantity that needs a point which the pose does not have (a heel, a
-toe, the lumbar spine) cannot be measured from it, and is None.
+Joints are those of a pose file, or estimated ones; what needs a point that the pose does not have (a heel, a toe, the
+lumbar spine) cannot be measured from it.
 """
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
     from aqaudit.models.call import Call, Reply
     from aqaudit.models.catalog import ModelEntry
-    from aqaudit.models.observed import Movement
+    from aqaudit.models.observed import Look, Movement
     from aqaudit.records import Performance, Request
 
 SOURCES = ("exact", "pose")
@@ -43,8 +42,9 @@ class Observer:
     endpoint = "in process"
 
     def __init__(self, source: str, seeing: SimulatedJudge, guessing: SimulatedJudge) -> None:
-        self._source, self._seeing, self._guessing = source, seeing, guessing
-        self._movement = lru_cache(maxsize=512)(_exact if source == "exact" else _Estimated())
+        self._seeing, self._guessing = seeing, guessing
+        self._find: Look = _exact if source == "exact" else _Estimated()
+        self._known: dict[str, Movement] = {}
         self._version = f"ideal observer from {'exact' if source == 'exact' else 'estimated'} joints (not a model)"
 
     async def ask(self, call: Call) -> Reply:
@@ -65,6 +65,15 @@ class Observer:
 
     async def aclose(self) -> None:
         """Nothing to close."""
+
+    def _movement(self, performance: Performance) -> Movement:
+        # Questions about one performance come together, so only a few need be remembered.
+        if len(self._known) > 64:
+            self._known.clear()
+        place = f"{performance.media}\0{performance.id}"
+        if place not in self._known:
+            self._known[place] = self._find(performance)
+        return self._known[place]
 
     def _measured(self, request: Request) -> Request | None:
         """Return the request with the truth as the observer sees it, None where it sees none."""
