@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _BY_ACTION: Mapping[str, Exercise] = {exercise.action: exercise for exercise in EXERCISES.values()}
 _UP = np.array([0.0, 1.0, 0.0])
+#: Who moves less than this, in metres, makes no movement whose time could be taken.
+_STILL_M = 0.01
 
 
 def named(joints: Floats, landmarks: Floats | None = None) -> Floats:
@@ -64,9 +66,10 @@ def turned(joints: Floats) -> Floats:
     """
     at = {name: joints[:, place] for place, name in enumerate(JOINTS)}
     across = at["left_shoulder"] - at["right_shoulder"] + at["left_hip"] - at["right_hip"]
-    left = np.nanmean(across, axis=0) * (1 - _UP)
+    known = across[np.isfinite(across).all(axis=-1)]
+    left = known.sum(axis=0) / max(len(known), 1) * (1 - _UP)
     length = float(np.linalg.norm(left))
-    if not length > 0:
+    if length == 0:
         return np.full_like(joints, np.nan)
     left = left / length
     return np.asarray(joints @ np.stack([left, _UP, np.cross(left, _UP)], axis=1))
@@ -111,9 +114,12 @@ def measured(question: Question, look: Look) -> Question | None:
 def _severities(exercise: Exercise, movement: Movement) -> dict[str, float]:
     """Return the severity of every error that can be measured from these points."""
     points, times = movement
+    still = float(np.nanmax(np.ptp(points, axis=0), initial=0.0)) < _STILL_M
     found = {}
     with np.errstate(invalid="ignore", divide="ignore"):
         for error in exercise.errors:
+            if error.unit == "s" and still:  # no movement has a duration
+                continue
             try:
                 value = severity(exercise.name, error.id, points, times)
             except (ValueError, IndexError):
