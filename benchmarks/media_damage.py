@@ -6,7 +6,7 @@ Whole clips (H.264, HEVC, MPEG-4 and VP9 in MP4, Matroska, AVI and WebM) show th
 are cut off, get random bytes, zeros, or lose a stretch, and are read twice: six frames, and all. A copy either gives
 exactly the frames with the right numbers, or an error that names the file. Each batch runs in a process of its own, so
 that a crash of a decoder is counted. Prints a table; exit code 1 where anything is wrong. What comes out as wrong
-frames are pictures whose coded data were changed so that the decoder noticed nothing: HEVC and VP9 have no check sums.
+frames are pictures whose coded data were changed so that the decoder noticed nothing: these codecs have no check sums.
 """
 
 from __future__ import annotations

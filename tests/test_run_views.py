@@ -216,3 +216,16 @@ def test_media_show_writes_a_sheet_of_every_view_and_perturbation(data, tmp_path
         main()
     assert ended.value.code == 2
     assert "no performance is called 'nobody'" in capsys.readouterr().err
+
+
+def test_the_report_says_what_was_masked(data, tmp_path):
+    lines = [json.loads(line) for line in (data / "clips.jsonl").read_text().splitlines()]
+    lines[0]["masks"] = [{"box": [0, 0, 40, 20]}, {"box": [0, 100, 40, 120], "style": "blur"}]
+    (data / "clips.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    with LoopbackServer(answer_chat()) as server:
+        aqaudit.run(study(data, server.base_url), out=tmp_path / "out")
+    page = aqaudit.report(tmp_path / "out")
+    wanted = (
+        "Data set data: in 1 performances rectangles were covered before anything was shown (1 in grey, 1 blurred)."
+    )
+    assert wanted in Path(page).read_text(encoding="utf-8")

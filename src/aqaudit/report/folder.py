@@ -58,6 +58,7 @@ def write(source: Path, out: Path | None = None, *, frames: bool = True) -> Path
         study_toml=study.read_text(encoding="utf-8", errors="replace") if source.is_dir() and study.is_file() else None,
         media_dir=home / "media",
         hidden=hidden(home) if frames else frozenset(),
+        masked=masked(home),
         prompts=prompts(source),
         sidecars=sidecars,
     )
@@ -130,6 +131,22 @@ def hidden(home: Path) -> frozenset[str]:
             f"{note}: cannot be read, so it is not known whose pictures may be shown; run the study again, or give"
             " --no-frames"
         ) from None
+
+
+def masked(home: Path) -> tuple[str, ...]:
+    """Say of each data set with rectangles that no model saw in how many performances, as the run noted it."""
+    note = home / "datasets.json"
+    try:
+        facts = json.loads(note.read_bytes()) if note.is_file() else {}
+        counts = {str(name): kept.get("masked", {}) for name, kept in sorted(facts.items())}
+        return tuple(
+            f"Data set {name}: in {kept['performances']:,} performances rectangles were covered before anything was "
+            f"shown ({kept.get('solid', 0):,} in grey, {kept.get('blur', 0):,} blurred)."
+            for name, kept in counts.items()
+            if kept.get("performances")
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return ()
 
 
 def prompts(source: Path) -> dict[str, str]:

@@ -78,7 +78,7 @@ class Material:
     (columns ``model``, ``cause``, ``message`` where known), or None where they are not recorded; ``study_toml`` the
     study as it was run; ``media_dir`` the folder of stored media, ``<first two characters>/<sha256>.jpg``; ``prompts``
     answer key -> what was asked in full; ``sidecars`` the tables beside the answers; of data sets that
-    are ``hidden`` no picture is shown.
+    are ``hidden`` no picture is shown; ``masked`` says where rectangles were covered.
     """
 
     frame: pl.DataFrame
@@ -89,6 +89,7 @@ class Material:
     prompts: Mapping[str, str] = field(default_factory=dict)
     sidecars: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     hidden: frozenset[str] = frozenset()
+    masked: tuple[str, ...] = ()
 
 
 def render(material: Material, result: AuditResult, *, frames: bool = True) -> str:
@@ -138,6 +139,7 @@ def render(material: Material, result: AuditResult, *, frames: bool = True) -> s
             failures=tables.failures(material.failures),
             destinations=tables.destinations(frame, material.failures),
             inputs=tables.inputs(frame),
+            masked=[clean(line, 300) for line in material.masked],
             models=tables.models(frame),
             costs=tables.costs(frame),
             prompts_used=tables.prompts(frame),
