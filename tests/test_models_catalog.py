@@ -20,8 +20,6 @@ GOOGLE = {"provider": "google", "model": "gemini-3.1-pro-preview"}
     [
         ({}, "models.m.provider: is missing"),
         ({**OPENAI, "provider": "opena"}, "models.m.provider: 'opena' is not allowed; did you mean 'openai'?"),
-        ({**OPENAI, "provider": "onnx"}, "models.m.provider: 'onnx' is not available in this version"),
-        ({**OPENAI, "provider": "observer"}, "not available in this version"),
         ({"provider": "openai"}, "models.m.model: is missing"),
         ({**OPENAI, "temprature": 1}, "models.m.temprature: unknown key; did you mean 'temperature'?"),
         ({**OPENAI, "temperature": 3}, "models.m.temperature: 3"),
@@ -142,7 +140,7 @@ def test_the_price_is_the_entrys_own_then_the_vendors_then_unknown() -> None:
     assert load("m", unknown).price(1000, 1000) is None
 
 
-def test_presets_are_the_papers_models_and_a_simulated_judge() -> None:
+def test_presets_are_the_papers_models_the_demo_model_and_a_simulated_judge() -> None:
     known = presets()
     assert set(known) == {
         "gemini-3.1-pro",
@@ -150,6 +148,9 @@ def test_presets_are_the_papers_models_and_a_simulated_judge() -> None:
         "qwen3-vl-235b-thinking",
         "internvl3.5-241b",
         "internvl3.5-241b-thinking",
+        "demo",
+        "observer:exact",
+        "observer:pose",
         "simulated",
     }
     assert known["gemini-3.1-pro"].thinking == "high"

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +11,7 @@ import pytest
 
 import aqaudit
 from aqaudit import Study, read_answers
+from model_server import need_server, serving
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -24,58 +19,17 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 STUDIES = {"skeleton_uiprmd": 160, "rgb_video": 56, "rgb_keyframes": 64}
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def _healthy(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{url}/health", timeout=2) as answer:
-            return answer.status == 200
-    except (urllib.error.URLError, OSError):
-        return False
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """``transformers serve`` on a free port with the tiny model; its address and the model's folder."""
-    if importlib.util.find_spec("torch") is None or importlib.util.find_spec("fastapi") is None:
-        reason = "torch and transformers[serving] are not installed (extra hf)"
-        if "server" in os.environ.get("AQAUDIT_REQUIRE", ""):
-            pytest.fail(reason)
-        pytest.skip(reason)
+    need_server()
     base = tmp_path_factory.mktemp("server")
     # Built in a process of its own, so that torch stays out of the tests' memory.
     build = f"import sys; sys.path.insert(0, {str(REPOSITORY / 'tests')!r}); import pathlib, tiny_vlm; "
     folder = base / "untrained-test-model"
     subprocess.run([sys.executable, "-c", f"{build}tiny_vlm.build(pathlib.Path({str(folder)!r}))"], check=True)
-    (base / "cache" / "hub").mkdir(parents=True)
-    port = _free_port()
-    environment = {
-        **os.environ,
-        "HF_HUB_OFFLINE": "1",
-        "HF_HOME": str(base / "cache"),
-        "OMP_NUM_THREADS": "1",
-        "OMP_WAIT_POLICY": "passive",
-    }
-    binary = Path(sys.executable).with_name("transformers")
-    command = [str(binary), "serve", str(folder), "--device", "cpu", "--host", "127.0.0.1", "--port", str(port)]
-    log = (base / "log.txt").open("wb")
-    process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + 180
-        while not _healthy(url):
-            if process.poll() is not None or time.monotonic() > deadline:
-                pytest.fail(f"the server did not start:\n{(base / 'log.txt').read_text()[-2000:]}")
-            time.sleep(0.3)
+    with serving(folder, base) as url:
         yield url, folder
-    finally:
-        process.terminate()
-        process.wait(20)
-        log.close()
 
 
 @pytest.fixture(scope="module")

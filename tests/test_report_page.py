@@ -140,7 +140,7 @@ def test_the_same_answers_in_any_order_give_the_same_bytes(media: Path) -> None:
         ("my-judge", "simulated 3", "Simulated judge"),
         ("tiny", "untrained-llava", "untrained test model"),
         ("untrained-idefics", None, "untrained test model"),
-        ("demo", "v1", "Demo model"),
+        ("demo", "v1", "Demonstration model"),
     ],
 )
 def test_a_judge_that_is_no_real_model_gets_a_banner_and_a_mark(model: str, version: str | None, title: str) -> None:

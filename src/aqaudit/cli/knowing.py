@@ -85,12 +85,17 @@ def plugins() -> None:
 
 
 def _usable(name: str, entry: ModelEntry) -> str:
-    from aqaudit.models.catalog import api_key
+    from aqaudit.models.catalog import api_key, check_installed
 
     try:
+        check_installed(entry)
         key = api_key(name, entry)
     except BadInput as error:
         return f"not usable now: {error}"
+    if entry.provider == "onnx":
+        return "usable; a small demonstration model (docs/demo-model.md)"
+    if entry.provider == "hf":
+        return "usable if its files are there (no key needed)"
     if entry.provider == "simulated":
         return "usable; a simulated judge, not a vision-language model"
     if entry.provider == "observer":

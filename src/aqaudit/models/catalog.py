@@ -26,13 +26,11 @@ if TYPE_CHECKING:
 
     from aqaudit.models.call import Model
 
-Provider = Literal["openai", "google", "hf", "observer", "simulated"]
+Provider = Literal["openai", "google", "hf", "onnx", "observer", "simulated"]
 Thinking = Literal["off", "on", "low", "medium", "high"]
 
 #: Providers that nothing leaves this process for, and that nobody bills.
-_IN_PROCESS = frozenset({"hf", "observer", "simulated"})
-#: Providers that the study file may name but that this version does not have.
-_NOT_YET = frozenset({"onnx"})
+_IN_PROCESS = frozenset({"hf", "onnx", "observer", "simulated"})
 _HOME = {"openai": "https://api.openai.com/v1", "google": "https://generativelanguage.googleapis.com"}
 _KEY_ENV = {"openai": ("OPENAI_API_KEY",), "google": ("GEMINI_API_KEY", "GOOGLE_API_KEY")}
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -68,9 +66,10 @@ class ModelEntry(BaseModel):
     ----------
     provider
         ``openai`` for any OpenAI-compatible server, ``google`` for the Gemini API, ``hf`` for a model of transformers
-        in this process, ``simulated`` for planted judges.
+        in this process, ``onnx`` for the demo model, ``simulated`` for planted judges.
     model
-        The name the server knows the model by; of ``hf`` a folder on this machine or an id of the Hugging Face hub.
+        The name the server knows the model by; of ``hf`` a folder on this machine or an id of the Hugging Face hub, of
+        ``onnx`` the bundled model's name with its version, or a folder with one of the same kind.
     base_url
         Address of the API, for OpenAI-compatible servers including ``/v1``; the vendor's own where absent.
     api_key_env
@@ -268,12 +267,6 @@ def load(name: str, table: Mapping[str, object]) -> ModelEntry:
                 whole = f"{name}.{key}"
                 raise BadInput(f'models.{whole}: write a name that holds a dot in quotes: [models."{whole}"]')
             raise BadInput(f"models.{name}.{key}: unknown key{nearest(key, ModelEntry.model_fields)}")
-    provider = keys.get("provider")
-    if provider in _NOT_YET:
-        raise BadInput(
-            f"models.{name}.provider: '{provider}' is not available in this version; use one of "
-            f"{', '.join(get_args(Provider))}"
-        )
     try:
         return ModelEntry.model_validate(keys)
     except ValidationError as error:
@@ -338,9 +331,17 @@ _MODULES = {
     "openai": "openai_compatible",
     "google": "google",
     "hf": "hf.model",
+    "onnx": "onnx.model",
     "observer": "observer",
     "simulated": "simulated",
 }
+
+
+def check_installed(entry: ModelEntry) -> None:
+    """Check, importing nothing large, that an entry's extra is installed; :class:`BadInput` names it where not."""
+    package, dot, _ = _MODULES.get(entry.provider, "").partition(".")
+    if dot:
+        importlib.import_module(f"{__package__}.{package}")
 
 
 def import_provider(entry: ModelEntry) -> None:
@@ -351,7 +352,7 @@ def import_provider(entry: ModelEntry) -> None:
         plugged.plugged(entry.provider)
 
 
-def open_model(name: str, entry: ModelEntry) -> Model:
+def open_model(name: str, entry: ModelEntry) -> Model:  # noqa: PLR0911 - one return for each provider
     """Open a model for asking, importing what its provider needs or the plug-in that offers it.
 
     Raises
@@ -371,6 +372,10 @@ def open_model(name: str, entry: ModelEntry) -> Model:
         from aqaudit.models.hf.model import LocalModel  # noqa: PLC0415 - 5 s of CPU, and an extra
 
         return LocalModel(name, entry)
+    if entry.provider == "onnx":
+        from aqaudit.models.onnx.model import DemoModel  # noqa: PLC0415 - an extra
+
+        return DemoModel(name, entry)
     if entry.provider not in _MODULES:
         return plugged.plugged(entry.provider).open(name, entry)
     key = api_key(name, entry)

@@ -43,8 +43,8 @@ _RULES: tuple[tuple[str, str, str, str], ...] = (
     (
         "demo",
         "demo",
-        "Demo model",
-        "a small model that shows how AQAudit works; its numbers say nothing about other models",
+        "Demonstration model",
+        "a small model trained on drawn people to show how AQAudit works; its numbers say nothing about other models",
     ),
 )
 
