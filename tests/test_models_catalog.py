@@ -20,6 +20,10 @@ GOOGLE = {"provider": "google", "model": "gemini-3.1-pro-preview"}
     [
         ({}, "models.m.provider: is missing"),
         ({**OPENAI, "provider": "opena"}, "models.m.provider: 'opena' is not allowed; did you mean 'openai'?"),
+        (
+            {"provider": "observer", "model": "exact", "base_url": "http://h/v1"},
+            "models.m.base_url: provider 'observer'",
+        ),
         ({"provider": "openai"}, "models.m.model: is missing"),
         ({**OPENAI, "temprature": 1}, "models.m.temprature: unknown key; did you mean 'temperature'?"),
         ({**OPENAI, "temperature": 3}, "models.m.temperature: 3"),
