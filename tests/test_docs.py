@@ -28,7 +28,7 @@ from aqaudit.measures import MEASURES, resample
 from aqaudit.models import catalog
 from aqaudit.models.call import RETRYABLE, Cause
 from aqaudit.models.planted import Planted
-from aqaudit.report.verdicts import AUDITS, WORDS
+from aqaudit.report.verdicts import WORDS
 from aqaudit.study import DatasetSpec, Grid, StudySpec
 from aqaudit.table import DOMAINS, SCHEMA, TRUTH_AND_ANSWER, read_answers
 
@@ -315,11 +315,6 @@ def test_every_cause_of_failure_is_explained_with_whether_it_is_tried_again() ->
     assert set(explained) == set(get_args(Cause))
     for cause, line in explained.items():
         assert line.split(" | ")[2].startswith("yes") == (cause in RETRYABLE), cause
-
-
-def test_audits_that_are_not_in_yet_are_named() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8").partition("Not in yet")[2]
-    assert all(audit in readme for audit in AUDITS if audit != "chance")
 
 
 def test_the_readme_shows_the_output_of_the_demo_as_the_makefile_runs_it() -> None:

@@ -27,7 +27,7 @@ from test_strategies_run import PROVIDERS
 NAMES = sorted(
     entry.name.removesuffix(".toml")
     for entry in files("aqaudit").joinpath("studies").iterdir()
-    if entry.name.endswith(".toml") and entry.name != "quickstart.toml"
+    if entry.name.endswith(".toml") and entry.name not in {"quickstart.toml", "probe-time.toml"}
 )
 PAPER = {
     "gemini-3.1-pro",

@@ -182,6 +182,15 @@ def test_a_threshold_beyond_the_severities_asked_about_is_not_reached() -> None:
     assert found.verdict in {"warn", "cannot_tell"}
 
 
+def test_a_handful_of_answers_places_no_threshold_and_draws_no_curve() -> None:
+    found = figure(answers(each=2, levels=4, performers=4))
+    assert found.flag == "not placed"
+    assert found.value is None
+    assert found.details["curve"] == []
+    assert len(found.details["points"]) == 4
+    assert "cannot be told" in found.summary
+
+
 @pytest.mark.parametrize(
     ("change", "lacks"),
     [({"levels": 5}, "severities"), ({"each": 15}, "answers a severity"), ({"performers": 12}, "performers")],

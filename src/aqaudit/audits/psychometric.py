@@ -100,11 +100,14 @@ def _threshold(subject: Subject, trials: Trials, curve: Curve) -> Finding:
     rule = verdicts.thresholds()["psychometric"]["threshold"]
     reached = levels[0] <= curve.threshold.value <= levels[-1]
     flat = curve.rise.high < rule["flat"]
-    flag = "flat" if flat else None if reached else "not reached"
+    # With few answers the posterior is little more than its prior, whose middle is no threshold.
+    width = curve.threshold.high - curve.threshold.low
+    placed = width < levels[-1] - levels[0] or curve.threshold.low > levels[-1]
+    flag = "flat" if flat else "not placed" if not placed else None if reached else "not reached"
     verdict, why = _judged(subject, levels, curve, flag)
     if why.startswith("only"):
         flag = flag or "shown, not judged"
-    shown = curve.threshold if flag not in {"flat", "not reached"} else None
+    shown = curve.threshold if flag not in {"flat", "not placed", "not reached"} else None
     points = np.linspace(levels[0], levels[-1], _CURVE_POINTS)
     said = [trials.said[trials.severity == level].sum() for level in levels]
     asked = [trials.total[trials.severity == level].sum() for level in levels]
@@ -120,7 +123,9 @@ def _threshold(subject: Subject, trials: Trials, curve: Curve) -> Finding:
         "rise_high": curve.rise.high,
         "design_effect": curve.design_effect,
         "p_within_useful": _p_useful(subject, curve),
-        "curve": [[float(x), float(y)] for x, y in zip(points, curve.at(points), strict=True)],
+        "curve": []
+        if flag == "not placed"
+        else [[float(x), float(y)] for x, y in zip(points, curve.at(points), strict=True)],
         "points": [[float(x), float(k / n), float(n)] for x, k, n in zip(levels, said, asked, strict=True)],
     }
     return _finding(subject, "threshold", shown, verdict=verdict, why=why, flag=flag, details=details)
@@ -137,6 +142,8 @@ def _judged(subject: Subject, levels: NDArray[np.float64], curve: Curve, flag: s
     verdict: Verdict = "cannot_tell"
     if flag == "flat":
         verdict, why = "warn", "what it says does not depend on the severity"
+    elif flag == "not placed":
+        why = "the threshold may lie anywhere among the severities asked about"
     elif levels[-1] < limit:
         why = f"severities end at {levels[-1]:g}, short of {limit:g} {subject.unit}"
     elif curve.threshold.low > limit:
@@ -257,6 +264,8 @@ def _summary(
         top = f"{max(subject.rows['severity'], default=0.0):.3g}{unit}"
         if flag == "flat":
             return f"{model} does not see {error}: it says the same at every severity up to {top}."
+        if flag == "not placed":
+            return f"Where {model} begins to see {error} cannot be told: {why}."
         if quantity is None:
             return f"{model} does not see {error} at half the trials up to {top}." if flag else f"{error}: {why}."
         judged = {"ok": "", "warn": "; too late to be of use", "cannot_tell": f"; not judged: {why}"}.get(verdict, "")

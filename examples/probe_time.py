@@ -1,7 +1,7 @@
 """What a model gains or loses with time, as a table: a key-frame, eight frames, a clip.
 
-    aqaudit run image-or-video
-    python examples/image_or_video.py out/image-or-video
+    aqaudit run probe-time
+    python examples/probe_time.py out/probe-time
 
 Every line is a paired difference on the same questions, with its interval by performer. Errors that show in a still
 picture stand apart from errors that only time shows (``tags.kind`` of the probe).
