@@ -65,7 +65,9 @@ def test_every_request_on_the_real_clips_becomes_an_answer(
     headline = [f for f in findings if f.headline]
     assert headline
     assert {f.verdict for f in headline} == {"cannot_tell"}
-    assert all("performer" in f.why for f in headline), [f.why for f in headline]
+    chance = [f.why for f in headline if f.audit == "chance"]
+    assert chance
+    assert all("performer" in why for why in chance), chance
     page = aqaudit.report(out).read_text(encoding="utf-8")
     assert "untrained test model" in page.lower()
     assert "cannot tell" in page.lower()

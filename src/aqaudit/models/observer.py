@@ -18,6 +18,7 @@ import numpy as np
 from aqaudit.models.call import AskFailed
 from aqaudit.models.observed import measured, named, turned
 from aqaudit.models.simulated import SimulatedJudge
+from aqaudit.pose.sources import read_arrays
 from aqaudit.records import BadInput
 
 if TYPE_CHECKING:
@@ -67,13 +68,14 @@ class Observer:
         """Nothing to close."""
 
     def _movement(self, performance: Performance) -> Movement:
-        # Questions about one performance come together, so only a few need be remembered.
-        if len(self._known) > 64:
-            self._known.clear()
         place = f"{performance.media}\0{performance.id}"
-        if place not in self._known:
-            self._known[place] = self._find(performance)
-        return self._known[place]
+        found = self._known.get(place)
+        if found is None:
+            # Questions about one performance come together, so only a few need be remembered.
+            if len(self._known) > 64:
+                self._known.clear()
+            found = self._known[place] = self._find(performance)
+        return found
 
     def _measured(self, request: Request) -> Request | None:
         """Return the request with the truth as the observer sees it, None where it sees none."""
@@ -113,9 +115,9 @@ def _exact(performance: Performance) -> Movement:
 
 def _read(path: Path) -> Movement:
     try:
-        with np.load(path, allow_pickle=False) as held:
-            joints, landmarks, fps = held["joints3d"], held["landmarks3d"], float(held["fps"])
-    except (OSError, ValueError, KeyError) as error:
+        held = read_arrays(path)
+        joints, landmarks, fps = held["joints3d"], held["landmarks3d"], float(held["fps"])
+    except (OSError, KeyError, TypeError) as error:
         raise BadInput(
             f"{path}: holds no exact joints (joints3d, landmarks3d and fps, as the probe writes them): {error}"
         ) from None

@@ -7,6 +7,7 @@ pickles, and nothing is unpacked before its size is known.
 from __future__ import annotations
 
 import json
+import threading
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ SUFFIXES = (".npz", ".json")
 
 _LARGEST = 100_000  # pixels a side
 _MHR70 = 70
+_HEADERS = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,15 +73,29 @@ def read_pose_file(path: Path) -> PoseFile:
         raise BadInput(f"{path}: is not JSON ({error})") from None
 
 
-def _from_npz(path: Path) -> PoseFile:
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Return the arrays of an npz file by name; safe in threads.
+
+    Raises
+    ------
+    BadInput
+        The file is no npz of plain arrays, or unpacks to more than :data:`MAX_BYTES`.
+    OSError
+        It cannot be read.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             if sum(member.file_size for member in archive.infolist()) > MAX_BYTES:
                 raise BadInput(f"{path}: unpacks to over {MAX_BYTES // 2**20} MB; keypoints of a clip are smaller")
-        with np.load(path, allow_pickle=False) as arrays:
-            held = {name: arrays[name] for name in arrays.files}
+        # NumPy reads headers with ast.literal_eval, which CPython 3.11 fails at in several threads (gh-106905).
+        with _HEADERS, np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
     except (zipfile.BadZipFile, ValueError, EOFError, KeyError, NotImplementedError, zlib.error) as error:
         raise BadInput(f"{path}: is not an npz file of plain arrays ({error})") from None
+
+
+def _from_npz(path: Path) -> PoseFile:
+    held = read_arrays(path)
     if "keypoints" in held:
         points = _array(path, "keypoints", held["keypoints"], 17, (2, 3))
     elif "pred_keypoints_2d" in held:
