@@ -83,6 +83,8 @@ def mean_loss(
         )
 
     value, replicates = resample.delete_one(sums("loss"), statistic)
+    if not np.isfinite(value):
+        return Estimate(value=None, why="the true scores differ by too little to divide by", details=details)
     baseline, _ = resample.delete_one(sums("constant"), statistic)
     why, interval = resample.too_small(per_cluster(losses)) or "", None
     if not why:
