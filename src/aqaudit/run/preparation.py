@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from aqaudit.media.source import SourceInfo
     from aqaudit.records import Dataset, Performance, PoseSource
-    from aqaudit.study import DatasetSpec, Study
+    from aqaudit.study import Study
+    from aqaudit.study_file import DatasetSpec
 
 
 #: Names of the split that examples may be taken from.

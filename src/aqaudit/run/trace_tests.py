@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from aqaudit.run.asides import Desk
     from aqaudit.run.journal import Journal
     from aqaudit.run.trace_judge import TraceJudge
-    from aqaudit.study import Study, TraceTestsSpec
+    from aqaudit.study import Study
+    from aqaudit.study_file import TraceTestsSpec
 
 FILE = "trace_tests.parquet"
 TEMPLATE = "trace_tests"
