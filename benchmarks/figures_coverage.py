@@ -41,7 +41,8 @@ def alike(rng, cluster, clusters, icc, correlation, count=2):
 def jackknife(cluster, clusters, weights, statistic, bounds):
     """Return the interval of a statistic of per-cluster sums of ``weights``."""
     table = np.column_stack([np.bincount(cluster, weights=w, minlength=clusters) for w in weights])
-    value, left = resample.delete_one_each(table, statistic)
+    total = table.sum(axis=0)
+    value, left = statistic(total[np.newaxis])[0], statistic(total - table)
     return resample.jackknife_interval(float(value), left, bounds=bounds)
 
 

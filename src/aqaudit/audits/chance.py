@@ -124,20 +124,10 @@ def _finding(scope: Scope, name: str, *, headline: bool) -> Finding:
         details |= _over_constant(estimate)
     if headline:
         details["permutation_p"] = None if estimate.value is None else _PERMUTATION[name](scope.rows)
-    return Finding(
-        audit=NAME,
-        scope=scope.labels,
-        measure=name,
-        value=estimate.value,
-        low=estimate.low,
-        high=estimate.high,
-        chance=estimate.chance,
-        baseline=estimate.baseline,
-        n=estimate.n,
-        clusters=estimate.clusters,
+    return replace(
+        Finding.of(NAME, scope.labels, name, estimate),
         headline=headline,
         verdict=verdict,
-        flag=estimate.flag,
         summary=_summary(scope.labels["model"], name, estimate, verdict, why),
         question=QUESTION,
         why=why,

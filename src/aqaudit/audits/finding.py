@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from aqaudit.measures import Estimate
+
 Json: TypeAlias = "bool | float | int | str | Sequence[Json] | Mapping[str, Json] | None"
 """A plain JSON value: what a report draws and lists beside the figure of a finding."""
 
@@ -45,6 +47,23 @@ class Finding:
     citation: str = ""
     details: Mapping[str, Json] = field(default_factory=dict)
     rows: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, audit: str, scope: Mapping[str, str], measure: str, estimate: Estimate) -> Finding:
+        """Return a finding that holds the figures of an estimate and nothing else yet."""
+        return cls(
+            audit=audit,
+            scope=scope,
+            measure=measure,
+            value=estimate.value,
+            low=estimate.low,
+            high=estimate.high,
+            chance=estimate.chance,
+            baseline=estimate.baseline,
+            n=estimate.n,
+            clusters=estimate.clusters,
+            flag=estimate.flag,
+        )
 
     def as_json(self) -> dict[str, object]:
         """Return the fields that the contract of ``aqaudit audit --json`` names, values unrounded."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aqaudit import plugins
@@ -88,19 +89,9 @@ def _of_measure(name: str, frame: pl.DataFrame) -> list[Finding]:
             said = " ".join(str(error).split())
             raise BadInput(f"measure plug-in {name!r} failed: {type(error).__name__}: {said}") from error
         found.append(
-            Finding(
-                audit="measures",
-                scope=scope.labels,
-                measure=name,
-                value=estimate.value,
-                low=estimate.low,
-                high=estimate.high,
-                chance=estimate.chance,
-                baseline=estimate.baseline,
-                n=estimate.n,
-                clusters=estimate.clusters,
+            replace(
+                Finding.of("measures", scope.labels, name, estimate),
                 verdict="skipped",
-                flag=estimate.flag,
                 citation=measure.citation,
                 why=estimate.why or "a measure of a plug-in is shown, not judged",
                 summary=measure.what,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aqaudit.audits.finding import Finding
@@ -70,17 +71,8 @@ def judged(
     sentence = sentences.get(verdict, "What {model} does here").format(model=scope.labels["model"])
     if verdict == "cannot_tell":
         sentence = f"{sentence}: {because}"
-    return Finding(
-        audit=audit,
-        scope=scope.labels,
-        measure=measure,
-        value=estimate.value,
-        low=estimate.low,
-        high=estimate.high,
-        chance=estimate.chance,
-        baseline=estimate.baseline,
-        n=estimate.n,
-        clusters=estimate.clusters,
+    return replace(
+        Finding.of(audit, scope.labels, measure, estimate),
         headline=headline,
         verdict=verdict,
         flag=flag or estimate.flag,
@@ -106,19 +98,9 @@ def shown(
 ) -> Finding:
     """Return a finding that is shown beside ``beside`` and not judged."""
     text = figure(measure, estimate)
-    return Finding(
-        audit=audit,
-        scope=scope.labels,
-        measure=measure,
-        value=estimate.value,
-        low=estimate.low,
-        high=estimate.high,
-        chance=estimate.chance,
-        baseline=estimate.baseline,
-        n=estimate.n,
-        clusters=estimate.clusters,
+    return replace(
+        Finding.of(audit, scope.labels, measure, estimate),
         verdict="skipped" if estimate.value is not None else "cannot_tell",
-        flag=estimate.flag,
         summary=f"{text[:1].upper()}{text[1:]}.",
         question=question,
         why=f"shown beside {beside}, not judged" if estimate.value is not None else estimate.why,

@@ -80,24 +80,6 @@ def delete_one(sums: object, statistic: Statistic) -> tuple[float, Floats]:
     return float(statistic(total[np.newaxis])[0]), replicates
 
 
-def delete_one_each(sums: Floats, statistic: Statistic) -> tuple[Floats, Floats]:
-    """Return several figures of the same sums at once, on all clusters and on all but each one.
-
-    Parameters
-    ----------
-    sums : numpy.ndarray, shape (clusters, sums)
-    statistic : callable
-        From sums of shape (n, sums) to figures of shape (n, figures).
-
-    Returns
-    -------
-    values : numpy.ndarray, shape (figures,)
-    replicates : numpy.ndarray, shape (clusters, figures)
-    """
-    total = sums.sum(axis=0)
-    return statistic(total[np.newaxis])[0], statistic(total - sums)
-
-
 def cluster_bootstrap(sums: object, statistic: Statistic, *, seed: int, draws: int = BOOTSTRAP_DRAWS) -> Floats:
     """Return ``draws`` values of the statistic on clusters drawn with replacement (multinomial counts x sums).
 

@@ -8,7 +8,7 @@ by :func:`aqaudit.probe.scene.sample_specs`).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 Pool = Literal["bundled", "recipe", "training"]
 Colour = tuple[float, float, float]
 Hair = Literal["short", "bob", "bun", "ponytail", "cropped"]
-
-POOLS: tuple[Pool, ...] = get_args(Pool)
 
 _SKINS = ("#f2d3bd", "#e7bf9f", "#d8a47f", "#c68c66", "#a86f4a", "#8a5636", "#6d4229", "#523020")
 _HAIRS = ("#17120f", "#2b1d14", "#4a2f1c", "#6b4526", "#8f6a3a", "#b99a62", "#7a2f1a", "#8c8a88")
