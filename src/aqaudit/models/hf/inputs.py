@@ -5,21 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import av
 import numpy as np
-from PIL import Image
 
-from aqaudit.models.call import AskFailed
+from aqaudit.models import part_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from PIL import Image
+
     from aqaudit.models.call import Call
     from aqaudit.models.hf.loading import Loaded
     from aqaudit.records import MediaPart
-
-#: More frames than any model takes; a file that holds more is not read to its end.
-_MOST_FRAMES = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +52,7 @@ def prompt(call: Call, loaded: Loaded, *, system_prompt: str | None, thinking: b
             metadata.append(facts)
             content.append({"type": "video"})
         else:
-            pictures.append(_picture(part))
+            pictures.append(part_files.picture(part))
             content.append({"type": "image"})
     messages: list[dict[str, Any]] = [{"role": "user", "content": content}]
     if system_prompt is not None:
@@ -91,31 +88,10 @@ def batch(prompts: Sequence[Prompt], loaded: Loaded) -> Any:
     return inputs.to(loaded.device, dtype=loaded.model.dtype)
 
 
-def _picture(part: MediaPart) -> Image.Image:
-    try:
-        with Image.open(part.path) as picture:
-            return picture.convert("RGB")
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise AskFailed("media", f"cannot read a picture: {error}") from None
-
-
 def _clip(part: MediaPart) -> tuple[np.ndarray[Any, Any], dict[str, Any]]:
     """Decode a clip: frames (T, height, width, 3), and what the processor wants to know of them."""
-    try:
-        with av.open(str(part.path)) as container:
-            stream = container.streams.video[0]
-            stream.thread_count = 1
-            rate = float(stream.average_rate or part.fps or 1)
-            frames = []
-            for frame in container.decode(stream):
-                frames.append(frame.to_ndarray(format="rgb24"))
-                if len(frames) > _MOST_FRAMES:
-                    raise AskFailed("media", f"a clip of more than {_MOST_FRAMES} frames; lower fps or max_frames")
-    except (av.error.FFmpegError, OSError, IndexError) as error:
-        raise AskFailed("media", f"cannot decode a clip: {error}") from None
-    if not frames:
-        raise AskFailed("media", "a clip that shows no frame")
-    shown = np.stack(frames)
+    frames, rate = part_files.clip(part)
+    shown = np.stack([frame.to_ndarray(format="rgb24") for frame in frames])
     facts = {
         "total_num_frames": len(frames),
         "fps": rate,

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import av
 import numpy as np
 from PIL import Image
 
-from aqaudit.models.call import AskFailed
+from aqaudit.models import part_files
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
 
 #: So many frames of a clip are looked at, spread over it.
 CLIP_FRAMES = 8
-#: A clip that holds more is not read to its end.
-_MOST_FRAMES = 4096
 
 
 def pixels(part: MediaPart, side: int) -> NDArray[np.float32]:
@@ -31,11 +28,7 @@ def pixels(part: MediaPart, side: int) -> NDArray[np.float32]:
     """
     if part.mime.startswith("video/"):
         return np.stack([_scaled(picture, side) for picture in _clip(part)])
-    try:
-        with Image.open(part.path) as picture:
-            return _scaled(picture.convert("RGB"), side)[None]
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise AskFailed("media", f"cannot read a picture: {error}") from None
+    return _scaled(part_files.picture(part), side)[None]
 
 
 def _scaled(picture: Image.Image, side: int) -> NDArray[np.float32]:
@@ -56,17 +49,7 @@ def _even(pixels: int) -> int:
 
 
 def _clip(part: MediaPart) -> list[Image.Image]:
-    try:
-        with av.open(str(part.path)) as container:
-            stream = container.streams.video[0]
-            stream.thread_count = 1
-            frames = []
-            for frame in container.decode(stream):
-                frames.append(frame)
-                if len(frames) > _MOST_FRAMES:
-                    raise AskFailed("media", f"a clip of more than {_MOST_FRAMES} frames; lower fps or max_frames")
-            count = min(len(frames), CLIP_FRAMES)
-            places = [int((at + 0.5) * len(frames) / count) for at in range(count)]
-            return [Image.fromarray(frames[at].to_ndarray(format="rgb24")) for at in places]
-    except (av.error.FFmpegError, OSError, IndexError, ZeroDivisionError) as error:
-        raise AskFailed("media", f"cannot decode a clip: {error}") from None
+    frames, _ = part_files.clip(part)
+    count = min(len(frames), CLIP_FRAMES)
+    places = [int((at + 0.5) * len(frames) / count) for at in range(count)]
+    return [Image.fromarray(frames[at].to_ndarray(format="rgb24")) for at in places]
