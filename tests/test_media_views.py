@@ -273,6 +273,16 @@ def test_all_views_from_one_decode_are_those_made_alone(form, one, store, poses,
     assert len(opened) == 1
 
 
+def test_a_blank_clip_is_the_same_bytes_whatever_was_in_memory_before(one, store):
+    rng = np.random.default_rng(0)
+    made = set()
+    for _ in range(60):
+        before = [rng.integers(0, 255, size=size, dtype=np.uint8) for size in (64, 300, 1200, 5000, 20_000, 80_000)]
+        del before
+        made.add(prepare(one, spec(frames=4, form="video", perturbation="blank"), store).parts[0].sha256)
+    assert len(made) == 1
+
+
 def test_a_mask_of_blur_leaves_no_detail(tmp_path, store):
     from PIL import Image
 
