@@ -160,5 +160,6 @@ def test_a_curve_that_an_audit_fitted_is_drawn_in_place_of_bare_shares() -> None
     (by_gap,) = [f for f in figures.drawn(rows, [Finding(audit="order", scope=scope, measure="gap_75", value=None,
                                                          details=named)]) if f.group == "order"]  # fmt: skip
     assert by_gap.table.rows[0] == (0.1, 0.6, 0.3, 0.9, 9)
+    assert ("fitted" in figure.note, "fitted" in by_gap.note) == (True, False)  # no curve is spoken of where none is
     odd = Finding(audit="x", scope=scope, measure="m", value=None, details={"points": [[1.0, 70.0], "x", [2.0]]})
     assert not [one for one in figures.drawn(rows, [odd]) if one.group == "other"]

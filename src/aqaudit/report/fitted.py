@@ -28,6 +28,8 @@ _WORDS = {
     "order": "The dashed curve is fitted; the dashed line is guessing.",
 }
 
+_NO_CURVE = "Too few answers to fit a curve to."
+
 _Point = tuple[float, float, float | None, float | None, int]
 
 
@@ -51,7 +53,8 @@ def fitted(finding: Finding) -> Figure | None:
         mark_x=finding.value if finding.audit == "psychometric" else None,
     )
     group = finding.audit if finding.audit in _AXES else "other"
-    return replace(figure, group=group, scope=scope, note=_WORDS.get(finding.audit, "The dashed curve is fitted."))
+    note = _WORDS.get(finding.audit, "The dashed curve is fitted.") if line else _NO_CURVE
+    return replace(figure, group=group, scope=scope, note=note)
 
 
 def _records(value: object) -> Sequence[object]:
