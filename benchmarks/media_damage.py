@@ -4,9 +4,10 @@
 
 Whole clips (H.264, HEVC, MPEG-4 and VP9 in MP4, Matroska, AVI and WebM) show their frame number in their pixels. Copies
 are cut off, get random bytes, zeros, or lose a stretch, and are read twice: six frames, and all. A copy either gives
-exactly the frames with the right numbers, or an error that names the file. Each batch runs in a process of its own, so
-that a crash of a decoder is counted. Prints a table; exit code 1 where anything is wrong. What comes out as wrong
-frames are pictures whose coded data were changed so that the decoder noticed nothing: these codecs have no check sums.
+exactly the bytes that the whole clip gives, or an error that names the file. Each batch runs in a process of its own,
+so that a crash of a decoder is counted. Prints a table; exit code 1 where anything is wrong: wrong frames are those
+whose number is another, changed pixels those whose number still reads right. Either had its coded data changed so that
+its decoder notices nothing: H.264, HEVC and MPEG-4 have no check sums.
 """
 
 from __future__ import annotations
@@ -68,20 +69,23 @@ def batch(folder: Path, seed: int, first: int, count: int) -> None:
 
     whole = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("copy"))
     store = MediaStore(folder / "store")
+    specs = MediaSpec(frames=6), MediaSpec()
+    intact = {path: [prepare(performance(path), spec, store).parts for spec in specs] for path in whole}
     for number in range(first, first + count):
         source, kind = whole[number % len(whole)], number // len(whole) % 4
         path = folder / f"copy{number}{source.suffix}"
         path.write_bytes(damaged(source.read_bytes(), kind, random.Random(f"{seed}/{number}")))
         begun = time.monotonic()
         try:
-            six = prepare(performance(path), MediaSpec(frames=6), store)
-            every = prepare(performance(path), MediaSpec(), store)
+            shown = [prepare(performance(path), spec, store).parts for spec in specs]
         except BadInput as error:
             said = "error" if path.name in str(error) and "\n" not in str(error) else "error without the file's name"
         else:
-            right = [number_of(picture_at(part.path)) for part in every.parts] == list(range(FRAMES))
-            right &= [number_of(picture_at(part.path)) for part in six.parts] == [2, 7, 12, 17, 22, 27]
-            said = "right" if right else "WRONG FRAMES"
+            numbers = [[number_of(picture_at(part.path)) for part in parts] for parts in shown]
+            if numbers != [[2, 7, 12, 17, 22, 27], list(range(FRAMES))]:
+                said = "WRONG FRAMES"
+            else:
+                said = "right" if shown == intact[source] else "CHANGED PIXELS"
         print(f"{source.name}\t{KINDS[kind]}\t{said}\t{time.monotonic() - begun:.3f}", flush=True)
         path.unlink()
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+import shutil
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from aqaudit.media import video
 from aqaudit.media.index import index_video
 from aqaudit.media.prepare import prepare
 from aqaudit.media.store import MediaStore
+from aqaudit.media.units import damaged_units
 from aqaudit.media.video import MediaError
 from aqaudit.records import BadInput
 from media_clips import (
@@ -192,6 +195,80 @@ def test_damage_within_the_wanted_frames_is_an_error_and_elsewhere_is_not(tmp_pa
         prepare(performance(broken), spec(form="video", native_sampling=True, fps=4), store)
     assert numbers(prepare(performance(broken, start_s=0, end_s=1.5), spec(frames=3), store)) == [6, 18, 31]
     assert numbers(prepare(performance(broken, start_s=3.0), spec(frames=5), store)) == [77, 82, 87, 92, 97]
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "options"),
+    [
+        ("clip.mp4", "libx264", {"g": "10"}),
+        ("clip.mp4", "libx265", {"x265-params": "log-level=none:keyint=10"}),
+        ("clip.webm", "libvpx-vp9", {"cpu-used": "8", "deadline": "realtime"}),
+    ],
+)
+def test_zeros_within_a_picture_are_an_error_though_a_decoder_takes_them_for_a_picture(
+    name, codec, options, tmp_path, store
+):
+    clip = make_clip(tmp_path / name, frames=30, size=(96, 64), codec=codec, options=options, noise=True)
+    with av.open(str(clip)) as container:
+        places = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
+    taken = 0
+    for position, size in places[1::4]:
+        data = bytearray(clip.read_bytes())
+        middle = position + size - min(40, size // 2)
+        data[middle : middle + 12] = bytes(12)
+        broken = tmp_path / f"broken-{name}"
+        broken.write_bytes(data)
+        with suppress(av.error.FFmpegError), av.open(str(broken)) as container:
+            taken += sum(not frame.is_corrupt for frame in container.decode(video=0)) == 30
+        with pytest.raises(MediaError, match=r"broken-clip.*damage"):
+            prepare(performance(broken), spec(), store)
+    assert taken
+
+
+def test_vp9_of_ten_bits_is_shown(tmp_path, store):
+    whole, deep = make_clip(tmp_path / "whole.mp4", frames=30), tmp_path / "deep.webm"
+    made = [
+        "ffmpeg",
+        "-v",
+        "error",
+        "-i",
+        whole,
+        "-c:v",
+        "libvpx-vp9",
+        "-pix_fmt",
+        "yuv420p10le",
+        "-cpu-used",
+        "8",
+        deep,
+    ]
+    if shutil.which("ffmpeg") is None or subprocess.run(made, check=False).returncode:
+        pytest.skip("no ffmpeg here that writes VP9 of ten bits")
+    assert numbers(prepare(performance(deep), spec(frames=3), store)) == [5, 15, 25]
+
+
+def _unit(kind: int, content: bytes) -> bytes:
+    return (len(content) + 1).to_bytes(4, "big") + bytes([kind]) + content
+
+
+@pytest.mark.parametrize(
+    ("packet", "damaged"),
+    [
+        (_unit(5, b"\x10\0\0\3\1\x80"), False),
+        (_unit(5, b"\x10\0\0\3\0\0\x80"), False),
+        (_unit(5, b"\x10\x80\0\0\3\0\0\3"), False),  # words of zeros may fill a picture up
+        (_unit(5, b"\x10\x80\0\0\0\0\0"), False),  # zeros after it too
+        (_unit(5, b"\x10\0\0\4\x80"), False),
+        (_unit(6, b"\5\0\0\0\0\0\x80"), False),  # notes change no picture
+        (_unit(5, b"\x10\0\0\0\x80"), True),
+        (_unit(5, b"\x10\0\0\1\x80"), True),
+        (_unit(5, b"\x10\0\0\3\x40\x80"), True),
+        (_unit(0x85, b"\x10\x80"), True),
+        (_unit(5, b"\x10\x80")[:-1], True),
+        (_unit(6, b"\5") + _unit(1, b"\x10\0\0\2\x80"), True),
+    ],
+)
+def test_what_h264_forbids_within_a_picture_is_damage(packet, damaged):
+    assert damaged_units(packet, "h264", 4) is damaged
 
 
 @pytest.mark.parametrize(

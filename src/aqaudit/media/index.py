@@ -18,7 +18,8 @@ import av
 import numpy as np
 
 from aqaudit.media.structure import fragment_damage, matroska_damage
-from aqaudit.media.video import DECODE_SECONDS, Deadline, MediaError, open_video, packets
+from aqaudit.media.units import damaged_units, length_size
+from aqaudit.media.video import DECODE_SECONDS, Deadline, MediaError, decoder, open_video, packets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -150,6 +151,8 @@ def _read_packets(container: InputContainer, stream: VideoStream) -> _Packets:
     seen = _Packets([], [], [], [])
     latest = -math.inf
     streams = [one for one in container.streams if one.type in {"video", "audio"}]
+    codec = stream.codec_context.name
+    size = length_size(codec, stream.codec_context.extradata)
     try:
         for packet in container.demux(*streams):
             if packet.size == 0:
@@ -160,7 +163,7 @@ def _read_packets(container: InputContainer, stream: VideoStream) -> _Packets:
                 continue
             if packet.is_keyframe:
                 seen.keys.append(len(seen.stamps))
-            if packet.is_corrupt:
+            if packet.is_corrupt or (size and damaged_units(bytes(packet), codec, size)):
                 seen.harmed.append(len(seen.stamps))
             if packet.pts is not None and packet.pts > latest and not packet.is_discard:
                 latest, seen.last_duration = packet.pts, packet.duration or 0
@@ -262,10 +265,11 @@ def _index_by_decoding(path: Path) -> VideoIndex:
     keys: list[int] = []
     harmed: list[int] = []
     with open_video(path) as (container, stream):
+        context = decoder(stream)
         for packet in packets(container, stream):
             deadline.check()
             try:
-                frames = packet.decode()
+                frames = context.decode(packet if packet.size else None)
             except av.error.FFmpegError:
                 harmed.append(len(stamps))
                 continue
@@ -311,10 +315,11 @@ def _without_lost_start(index: VideoIndex, form: str) -> VideoIndex:
     found: set[int] = set()
     deadline = Deadline(index.path, DECODE_SECONDS)
     with open_video(index.path) as (container, stream):
+        context = decoder(stream)
         for packet in packets(container, stream):
             deadline.check()
             try:
-                frames = packet.decode()
+                frames = context.decode(packet if packet.size else None)
             except av.error.FFmpegError:
                 continue
             found.update(frame.pts for frame in frames if frame.pts is not None and not frame.is_corrupt)

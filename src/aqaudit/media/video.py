@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import av
 import numpy as np
 from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
 
 from aqaudit.records import BadInput
 
@@ -41,6 +42,8 @@ _OPTIONS = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
 _DESCRIBED = ("mov", "matroska")
 # For every stream, while the file is opened only: decode nothing.
 _UNDECODED = [{"skip_frame": "all"}] * 64
+# FFmpeg's own VP9 decoder reads past damage without a word; libvpx, whose pictures are the same, tells of it.
+_STRICT = {"vp9": "libvpx-vp9"}
 # Decoders for which leaving out unwanted non-reference frames was shown to be bit-exact.
 _SKIPPING = ("h264", "hevc", "mpeg4")
 
@@ -99,7 +102,10 @@ def open_video(path: Path, *, quick: bool = False) -> Iterator[tuple[InputContai
 def _told(container: InputContainer) -> bool:
     videos = container.streams.video
     known = [getattr(one, "codec_context", None) for one in videos]
-    return container.format.name.startswith(_DESCRIBED) and all(one and one.width and one.height for one in known)
+    described = all(
+        one and one.width and one.height and (one.name not in _STRICT or one.pix_fmt is not None) for one in known
+    )
+    return container.format.name.startswith(_DESCRIBED) and described
 
 
 def _opened(path: Path, streams: Any = None) -> InputContainer:
@@ -128,10 +134,28 @@ def _stream(path: Path, container: InputContainer) -> VideoStream:
     if getattr(stream, "codec_context", None) is None:
         raise MediaError(f"{path}: its video codec is not known; re-encode it, for example as H.264")
     check_size(path, stream.codec_context.width, stream.codec_context.height)
-    stream.codec_context.thread_count = 1  # clips run side by side instead
-    # Frames larger than the header says are refused by the decoder.
-    stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+    _limit(stream.codec_context)
     return stream
+
+
+def _limit(context: VideoCodecContext) -> None:
+    context.thread_count = 1  # clips run side by side instead
+    # Frames larger than the header says are refused by the decoder.
+    context.options = {"max_pixels": str(MAX_PIXELS)}
+
+
+def decoder(stream: VideoStream) -> VideoCodecContext:
+    """Return what decodes a stream of :func:`open_video`: the decoder of its codec that tells most of damage."""
+    own = stream.codec_context
+    name = _STRICT.get(own.name)
+    # (built for eight bits)
+    if name is None or name not in av.codecs_available or own.format is None or own.format.components[0].bits != 8:
+        return own
+    context = VideoCodecContext.create(name, "r")
+    assert isinstance(context, VideoCodecContext)  # noqa: S101 - the codec is one of videos
+    context.extradata = own.extradata
+    _limit(context)
+    return context
 
 
 def check_size(path: Path, width: int, height: int) -> None:
@@ -192,7 +216,8 @@ def _decode_stretches(
     if any(index.reaches(harmed, targets) for harmed in index.harmed):
         raise _UnsureError
     with open_video(index.path, quick=quick) as (container, stream):
-        skipping = stream.codec_context.name in _SKIPPING
+        context = decoder(stream)
+        skipping = context.name in _SKIPPING
         numbered = _numberedpackets(index, container, stream, index.key(targets[0]))
         for first, last, inside in _stretches(index, wanted):
             coming = iter(inside)
@@ -202,11 +227,11 @@ def _decode_stretches(
                     continue
                 deadline.check()
                 if skipping:
-                    stream.codec_context.skip_frame = "DEFAULT" if packet.pts in stamps else "NONREF"
-                frames = packet.decode()
+                    context.skip_frame = "DEFAULT" if packet.pts in stamps else "NONREF"
+                frames = context.decode(packet)
                 if number == last:
-                    frames += stream.codec_context.decode(None)
-                    stream.codec_context.flush_buffers()
+                    frames += context.decode(None)
+                    context.flush_buffers()
                 for frame in frames:
                     _judge(index, frame, targets)
                     if frame.pts not in stamps:
@@ -259,10 +284,11 @@ def _decode_all(index: VideoIndex, wanted: Sequence[int], deadline: Deadline) ->
     expected = next(coming, None)
     count = 0
     with open_video(index.path) as (container, stream):
+        context = decoder(stream)
         for number, packet in enumerate(packets(container, stream)):
             deadline.check()
             try:
-                frames = packet.decode()
+                frames = context.decode(packet if packet.size else None)
             except av.error.FFmpegError:
                 if index.stamped and index.reaches(number, targets):
                     raise _damaged(index, number) from None

@@ -1,0 +1,56 @@
+"""What a coded picture can never hold: damage within H.264 and HEVC that their decoders take for pictures.
+
+Neither has check sums, but both forbid certain bytes within a unit (ITU-T H.264, 7.4.1; H.265, 7.4.2): two zeros are
+followed by a 3 which parts them from what would look like the start of a unit, and by nothing else below 4.
+"""
+
+from __future__ import annotations
+
+_ZEROS = b"\0\0"
+_PARTED = frozenset({0, 1, 2, 3})
+_SLICES_H264 = frozenset({1, 5})
+_SLICES_HEVC = range(32)
+
+
+def length_size(codec: str, header: bytes | None) -> int:
+    """Return of how many bytes the length before each unit is; 0 where units are not told apart by their lengths.
+
+    ``header`` is the decoder configuration record (ISO/IEC 14496-15, 5.3.3 and 8.3.3).
+    """
+    at = {"h264": 4, "hevc": 21}.get(codec)
+    if at is None or header is None or len(header) <= at or header[0] != 1:
+        return 0
+    return (header[at] & 3) + 1
+
+
+def damaged_units(packet: bytes, codec: str, size: int) -> bool:
+    """Say whether a packet of units with lengths of ``size`` bytes holds what no coded picture can.
+
+    Only units that are a part of a picture are looked at: what notes hold changes no picture, and some cameras write
+    them against the rules.
+    """
+    at = 0
+    while at + size <= len(packet):
+        begin = at + size
+        at = begin + int.from_bytes(packet[at:begin], "big")
+        if at > len(packet):
+            return True
+        if begin == at:
+            continue
+        first = packet[begin]
+        picture = first >> 1 & 63 in _SLICES_HEVC if codec == "hevc" else first & 31 in _SLICES_H264
+        if first >> 7 or (picture and _forbidden(packet, begin, at)):
+            return True
+    return False
+
+
+def _forbidden(packet: bytes, begin: int, end: int) -> bool:
+    while end > begin and not packet[end - 1]:  # zeros may follow a unit
+        end -= 1
+    at = packet.find(_ZEROS, begin, end)
+    while at >= 0:
+        after = packet[at + 2 : min(at + 4, end)]
+        if after[0] < 3 or (after[0] == 3 and len(after) > 1 and after[1] not in _PARTED):
+            return True
+        at = packet.find(_ZEROS, at + 2, end)
+    return False
