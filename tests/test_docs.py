@@ -28,6 +28,7 @@ from aqaudit.measures import MEASURES, resample
 from aqaudit.models import catalog
 from aqaudit.models.call import RETRYABLE, Cause
 from aqaudit.models.planted import Planted
+from aqaudit.pose import kinematics
 from aqaudit.report.verdicts import WORDS
 from aqaudit.study_file import DatasetSpec, Grid, StudySpec
 from aqaudit.table import DOMAINS, SCHEMA, TRUTH_AND_ANSWER, read_answers
@@ -104,6 +105,18 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
         linked = {(page.parent / target).resolve() for target in targets if target.endswith(".md")}
         left += [path for path in sorted(linked) if path.is_file() and path not in reached]
     assert set(DOCS.glob("*.md")) <= reached
+
+
+def test_every_quantity_of_kinematics_stands_in_its_table_with_its_unit_and_meaning() -> None:
+    table = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*) \|$", section("media.md", "Kinematics"), re.MULTILINE)
+    assert table == [(name, unit, what) for name, (unit, what) in kinematics.QUANTITIES.items()]
+    prose = section("media.md", "Kinematics").replace("\n", " ")
+    moving = re.search(r"`<name>_velocity`, in the unit a second: of the joint angles, (.*?)\.", prose)
+    assert moving
+    named = re.findall(r"`(\w+)`", moving[1])
+    assert [name for name in kinematics.MOVING if not name.endswith("_angle")] == named
+    angles = [name for name in kinematics.QUANTITIES if name.endswith("_angle")]
+    assert [name for name in kinematics.MOVING if name.endswith("_angle")] == angles
 
 
 def test_pictures_are_small() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -281,6 +283,58 @@ def test_a_blank_clip_is_the_same_bytes_whatever_was_in_memory_before(one, store
         del before
         made.add(prepare(one, spec(frames=4, form="video", perturbation="blank"), store).parts[0].sha256)
     assert len(made) == 1
+
+
+#: Prints the hash of every view and perturbation of a clip in each form, prepared by as many threads as are given.
+EVERY_WAY = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from aqaudit.media.perturb import PERTURBATIONS
+from aqaudit.media.posed import Poses
+from aqaudit.media.prepare import prepare
+from aqaudit.media.source import SourceCache
+from aqaudit.media.store import MediaStore
+from aqaudit.media.views import VIEWS
+from aqaudit.records import Mask, MediaSpec, Performance
+
+folder, here, threads = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+store, poses = MediaStore(here), Poses(SourceCache(here / "sources.sqlite"), folder=here / "poses")
+masks = (Mask(box=(20, 20, 120, 80), style="blur"), Mask(box=(200, 180, 300, 230)))
+ways = [
+    (MediaSpec(view=view, perturbation=change, form=form, frames=4, max_side=160, region=region), masked)
+    for view in VIEWS
+    for change in PERTURBATIONS
+    for form in ("frames", "video")
+    for region in (("legs", "all_but_head") if change == "region_blur" else (None,))
+    for masked in (False, True)
+]
+
+
+def hashes(way):
+    spec, masked = way
+    one, other = (
+        Performance(id=name, media=folder / "clip.mp4", action="squat", performer=name, video=name,
+                    pose=folder / f"{name}.npz", masks=masks if masked else ())
+        for name in ("clip", "moved")
+    )
+    return [part.sha256 for part in prepare(one, spec, store, poser=poses, instead=other).parts]
+
+
+with ThreadPoolExecutor(threads) as pool:
+    for way, found in zip(ways, pool.map(hashes, ways)):
+        print(way, *found)
+"""
+
+
+def test_every_way_of_showing_is_the_same_bytes_in_every_process_and_number_of_threads(folder, tmp_path):
+    np.savez(folder / "moved.npz", keypoints=joints(50, dx=1.0), fps=25.0, width=320, height=240)
+    made = []
+    for run, threads in enumerate((1, 2, 4, 4)):
+        given = [sys.executable, "-c", EVERY_WAY, folder, tmp_path / str(run), str(threads)]
+        made.append(subprocess.run(given, capture_output=True, text=True, check=True).stdout.splitlines())
+    assert len(made[0]) > 100
+    assert made[0] == made[1] == made[2] == made[3]
 
 
 def test_a_mask_of_blur_leaves_no_detail(tmp_path, store):
