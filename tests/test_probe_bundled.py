@@ -169,6 +169,20 @@ def test_questions_about_criterion_and_error_carry_the_severity() -> None:
     assert 0 <= (asked["score", "execution"].gold_score or 0) <= 10
 
 
+def test_what_is_varied_can_be_asked_alone_and_half_of_it_is_right() -> None:
+    whole, part = datasets.read("probe", split="test"), datasets.read("probe", split="test", labels="varied")
+    assert [p.id for p in part.performances] == [p.id for p in whole.performances]
+    for before, after in zip(whole.performances, part.performances, strict=True):
+        assert set(after.criteria) == set(before.criteria) & set(before.severity)
+        assert set(after.errors) == {before.tags["varied"]}
+        assert after.criteria.items() <= before.criteria.items()
+    right = [met for p in part.performances for met in p.criteria.values()]
+    assert len(right) == len(part.performances)
+    assert sum(right) * 2 == len(right)
+    with pytest.raises(BadInput, match=r"labels of reader 'probe' is 'vared'.*did you mean 'varied'"):
+        datasets.read("probe", labels="vared")
+
+
 def test_it_can_be_checked_and_taken_out_as_a_folder_of_ones_own(tmp_path: Path) -> None:
     report = datasets.check("probe")
     assert report.as_published

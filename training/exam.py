@@ -13,6 +13,7 @@ import argparse
 import hashlib
 import io
 import json
+import math
 import tempfile
 from collections import defaultdict
 from dataclasses import dataclass
@@ -54,13 +55,17 @@ class Item:
 
 
 def balanced(items: Sequence[Item], weights: np.ndarray[Any, Any] | None = None) -> float:
-    """Return the mean of the shares right among correct and among faulty executions; an unread answer is wrong."""
+    """Return the mean of the shares right among correct and among faulty executions; an unread answer is wrong.
+
+    NaN where there are executions of one kind only.
+    """
     weights = np.ones(len(items)) if weights is None else weights
     shares = []
     for truth in (True, False):
         of = np.array([item.correct == truth for item in items])
         right = np.array([item.says_correct == truth for item in items])
-        shares.append(float((weights * (of & right)).sum() / max(1e-9, (weights * of).sum())))
+        there = float((weights * of).sum())
+        shares.append(float((weights * (of & right)).sum()) / there if there else math.nan)
     return sum(shares) / 2
 
 
@@ -75,7 +80,10 @@ def interval(items: Sequence[Item]) -> tuple[float, float]:
         )
         for _ in range(_DRAWS)
     ]
-    low, high = np.percentile(values, [2.5, 97.5])
+    if math.isnan(balanced(items)):
+        return math.nan, math.nan
+    # A draw of people who all did it alike shows nothing to tell apart.
+    low, high = np.nanpercentile(values, [2.5, 97.5])
     return float(low), float(high)
 
 

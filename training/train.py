@@ -306,7 +306,7 @@ def main() -> None:
     parser.add_argument("clips", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--eyes", type=int, default=6000)
-    parser.add_argument("--words", type=int, default=4000)
+    parser.add_argument("--words", type=int, default=5000)
     parser.add_argument(
         "--start", type=Path, help="a checkpoint of an earlier training to go on from (eyes.pt, words.pt)"
     )

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 
 from aqaudit.datasets import folder
 from aqaudit.datasets.declarations import FILE as DECLARATIONS_FILE
-from aqaudit.datasets.reader import Count, Reader, Report
+from aqaudit.datasets.reader import Count, Reader, Report, option_of
 from aqaudit.records import BadInput
 
 if TYPE_CHECKING:
-    from aqaudit.records import Dataset
+    from aqaudit.records import Dataset, Performance
 
 #: Clips that come with AQAudit.
 BUNDLED_CLIPS = 114
+#: Which labels are asked about.
+LABELS = ("all", "varied")
 
 
 def bundled() -> Path:
@@ -25,15 +27,32 @@ def bundled() -> Path:
     return Path(str(files("aqaudit.probe").joinpath("bundled")))
 
 
-def read(root: Path, *, split: str | None = None) -> Dataset:
+def read(root: Path, *, split: str | None = None, labels: str = "all") -> Dataset:
     """Read clips made by ``aqaudit probe make``, or the bundled ones.
+
+    Parameters
+    ----------
+    labels
+        ``all``, or ``varied``: of criteria and errors only those that a clip's family varies (their severity is on
+        record), of which half the clips are free. The others are things that are right in the whole family.
 
     Raises
     ------
     BadInput
-        Where the folder is not as the contract of a folder data set says.
+        Where the folder is not as the contract of a folder data set says, or for another value of ``labels``.
     """
-    return folder.read(root, split=split)
+    found = folder.read(root, split=split)
+    if option_of("probe", "labels", labels, LABELS) == "all":
+        return found
+    return replace(found, performances=tuple(_varied(one) for one in found.performances))
+
+
+def _varied(performance: Performance) -> Performance:
+    return replace(
+        performance,
+        criteria={name: met for name, met in performance.criteria.items() if name in performance.severity},
+        errors={name: spans for name, spans in performance.errors.items() if name in performance.severity},
+    )
 
 
 def check(root: Path) -> Report:
@@ -73,4 +92,5 @@ READER = Reader(
     check=check,
     performances=BUNDLED_CLIPS,
     bundled=bundled,
+    options=("labels",),
 )
