@@ -3,8 +3,11 @@
     python benchmarks/media_rate.py [--runs N] [--minute]
 
 Makes its own clips in a temporary folder (H.264 with x264's defaults, so with B-frames; ffmpeg's test picture under
-noise; a person's joints moving over it). Each method and the yardstick are run in turn and the median counts; nothing
-is remembered from run to run. Needs ffmpeg on the path. ``opencv seek`` is the common habit of seeking to every frame.
+noise; a person's joints moving over it). Its cuts and the noise make x264 leave out B-frames here and there; ``even``
+clips have one key frame and three B-frames throughout. Each method and the yardstick are run in turn and the median
+counts; nothing is remembered from run to run. Needs ffmpeg on the path. ``ffmpeg noref`` decodes with ffmpeg only the
+frames that others rest on, to the end, and does nothing with them. ``opencv seek`` is the common habit of seeking to
+every frame.
 """
 
 from __future__ import annotations
@@ -30,13 +33,24 @@ from aqaudit.records import MediaSpec, Performance
 
 VIEWS = ("rgb", "crop", "overlay", "skeleton", "pose_text")
 
+EVEN = "scenecut=0:b-adapt=0"
+CLIPS = (
+    ("1080p", 1920, 1080, "9M", ""), ("720p", 1280, 720, "4.5M", ""),
+    ("1080p even", 1920, 1080, "9M", EVEN), ("720p even", 1280, 720, "4.5M", EVEN),
+)  # fmt: skip
 
-def make(path: Path, width: int, height: int, seconds: int, rate: str) -> None:
-    """Write a clip of ffmpeg's test picture under noise (x264's defaults), and a file of keypoints beside it."""
+
+def make(path: Path, width: int, height: int, seconds: int, rate: str, x264: str = "") -> None:
+    """Write a clip of ffmpeg's test picture under noise, and a file of keypoints beside it.
+
+    ``x264`` are parameters of the encoder (none: its defaults).
+    """
     picture = f"testsrc2=s={width}x{height}:r=25:d={seconds},noise=alls=12:allf=t,format=yuv420p"
     subprocess.run(
-        ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", picture, "-c:v", "libx264", "-b:v", rate, path], check=True
-    )
+        ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", picture, "-c:v", "libx264", "-b:v", rate, "-x264-params", x264,
+         path],
+        check=True,
+    )  # fmt: skip
     np.savez(
         path.with_suffix(".npz"), keypoints=joints(seconds * 25, width, height), fps=25.0, width=width, height=height
     )
@@ -59,10 +73,10 @@ def joints(frames: int, width: int, height: int) -> np.ndarray:
     return points
 
 
-def yardstick(path: Path) -> float:
+def yardstick(path: Path, *options: str) -> float:
     """Return the CPU seconds of ffmpeg's null decode."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(["ffmpeg", "-v", "error", "-threads", "1", "-i", path, "-f", "null", "-"], check=True)
+    subprocess.run(["ffmpeg", "-v", "error", "-threads", "1", *options, "-i", path, "-f", "null", "-"], check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
@@ -118,13 +132,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         rows = []
-        for clip, width, height, rate in (("1080p", 1920, 1080, "9M"), ("720p", 1280, 720, "4.5M")):
+        for clip, width, height, rate, x264 in CLIPS:
             path = folder / f"{clip}.mp4"
-            make(path, width, height, 4, rate)
+            make(path, width, height, 4, rate, x264)
             overlay = [MediaSpec(view="overlay", frames=16)]
             every = [MediaSpec(view=view, frames=16) for view in VIEWS]
             rows += measured(clip, path, folder, given.runs, {"16 frames, overlay": (overlay, 0.65),
                                                               "16 frames, five views": (every, 0.80)})  # fmt: skip
+            least = statistics.median(
+                yardstick(path, "-skip_frame", "noref") / yardstick(path) for _ in range(given.runs)
+            )
+            rows.append((clip, "ffmpeg noref", least, None))
             habit = opencv_seek(path, 16)
             if habit is not None:
                 rows.append((clip, "16 frames, opencv seek", habit / yardstick(path), None))

@@ -104,14 +104,19 @@ class Still:
     def part(self, box: tuple[int, int, int, int], width: int, height: int) -> Picture:
         """Return the part within a box (x0, y0, x1, y1; pixels of the upright frame) at a size."""
         x0, y0, x1, y1 = box
-        return self._resized(np.ascontiguousarray(self.whole()[y0:y1, x0:x1]), width, height)
+        return self._resized(self.whole()[y0:y1, x0:x1], width, height)
 
     def _resized(self, whole: Picture, width: int, height: int) -> Picture:
         if whole.shape[:2] == (height, width):
-            return whole
+            return np.ascontiguousarray(whole)
         if self._frame is None:
-            return np.asarray(Image.fromarray(whole).resize((width, height), Image.Resampling.BOX))
-        frame = VideoFrame.from_ndarray(whole, format="rgb24")
+            return np.asarray(
+                Image.fromarray(np.ascontiguousarray(whole)).resize((width, height), Image.Resampling.BOX)
+            )
+        frame = VideoFrame(whole.shape[1], whole.shape[0], "rgb24")
+        plane = frame.planes[0]
+        stored = np.frombuffer(memoryview(plane), dtype=np.uint8).reshape(-1, plane.line_size)[: whole.shape[0]]
+        stored[:, : whole.shape[1] * 3].reshape(whole.shape)[:] = whole
         return _array(frame.reformat(width, height, format="rgb24", interpolation="AREA", threads=1))
 
 

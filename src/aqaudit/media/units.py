@@ -6,7 +6,8 @@ followed by a 3 which parts them from what would look like the start of a unit, 
 
 from __future__ import annotations
 
-_ZEROS = b"\0\0"
+import numpy as np
+
 _PARTED = frozenset({0, 1, 2, 3})
 _SLICES_H264 = frozenset({1, 5})
 _SLICES_HEVC = range(32)
@@ -47,10 +48,9 @@ def damaged_units(packet: bytes, codec: str, size: int) -> bool:
 def _forbidden(packet: bytes, begin: int, end: int) -> bool:
     while end > begin and not packet[end - 1]:  # zeros may follow a unit
         end -= 1
-    at = packet.find(_ZEROS, begin, end)
-    while at >= 0:
-        after = packet[at + 2 : min(at + 4, end)]
+    unit = np.frombuffer(packet, dtype=np.uint8)[begin:end]
+    for pair in np.flatnonzero((unit[:-1] | unit[1:]) == 0).tolist():
+        after = unit[pair + 2 : pair + 4].tolist()  # (the last byte is not zero, so there is one at least)
         if after[0] < 3 or (after[0] == 3 and len(after) > 1 and after[1] not in _PARTED):
             return True
-        at = packet.find(_ZEROS, at + 2, end)
     return False
