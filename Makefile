@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 # The demo needs the product and onnxruntime; tests and checks need the other extras on top.
 $(VENV)/.core: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo]'
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --editable '.[demo]'
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.core
