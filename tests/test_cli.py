@@ -161,7 +161,7 @@ def clip(path: Path, *, frames: int = 10, picture: bool = True) -> Path:
         (["run", "study.toml", "--root", "foldr=."], "did you mean 'folder'?"),
         (["run", "study.toml", "--root", "folder=nowhere"], "nowhere is not a folder"),
         (["run", "study.toml", "--root", "folder=study.toml"], "it is a file"),
-        (["run", "study.toml", "--engine", "ray"], "allowed: local"),
+        (["run", "study.toml", "--engine", "rya"], "did you mean 'ray'?"),
         (["run", "study.toml", "--allow-upload", "mde"], "did you mean 'made'?"),
         (["run", "study.toml", "--reparse"], "no answers here"),
         (["models", "--check", "simulatd"], "did you mean 'simulated'?"),

@@ -60,7 +60,7 @@ class PlugIn:
 
 def plug_in(monkeypatch: pytest.MonkeyPatch, respond: Respond) -> PlugIn:
     model = PlugIn(respond)
-    monkeypatch.setattr("aqaudit.run.engine.open_model", lambda *_: model)
+    monkeypatch.setattr("aqaudit.run.crew.open_model", lambda *_: model)
     return model
 
 

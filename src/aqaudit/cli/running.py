@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aqaudit.cli.app import Folder, app, say
-from aqaudit.records import BadInput
+from aqaudit.records import BadInput, nearest
 
 if TYPE_CHECKING:
     from aqaudit.run.engine import Outcome
@@ -65,15 +65,15 @@ def run(
     trace_judge: Annotated[
         str | None, typer.Option(metavar="MODEL", help="Then let this model tag the steps of all reasoning.")
     ] = None,
-    engine: Annotated[str, typer.Option(help="Where work is done; this version has: local.")] = "local",
+    engine: Annotated[str, typer.Option(help="Who does the work: local (threads), or ray (a cluster).")] = "local",
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress line.")] = False,
 ) -> None:
     """Ask what is missing of a study and keep every answer."""
     from aqaudit.run.preparation import RunOptions, prepare
     from aqaudit.study import Study
 
-    if engine != "local":
-        raise BadInput(f"--engine {engine}: this version runs on one machine; allowed: local")
+    if engine not in {"local", "ray"}:
+        raise BadInput(f"--engine {engine}: is not available{nearest(engine, ('local', 'ray'))}")
     loaded = Study.read(study, roots=pairs(root or []), models=model)
     out = out or Path("out") / loaded.name
     if reparse:
@@ -89,6 +89,7 @@ def run(
         retry_failed=not no_retry_failed,
         allow_upload=frozenset(allow_upload or []),
         trace_judge=trace_judge,
+        engine="ray" if engine == "ray" else "local",
     )
     if trace_judge is not None:
         from aqaudit.run.trace_judge import entry_of

@@ -88,6 +88,11 @@ class Poses:
             _keep(path, known)
         return smoothed(known)
 
+    @property
+    def estimates(self) -> Path | None:
+        """Folder where estimates are kept, None where so far no performance needs one."""
+        return None if self._estimator is None else self._folder
+
     def at_hand(self, performance: Performance) -> Keypoints | None:
         """Return the joints of a performance where they cost no estimation: from a file or an earlier estimate.
 

@@ -7,7 +7,6 @@ import random
 import signal
 import sqlite3
 import time
-from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,19 +16,19 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio import to_thread
 
-from aqaudit.media.store import MediaStore
 from aqaudit.models.call import AskFailed
-from aqaudit.models.catalog import open_model
 from aqaudit.records import BadInput
 from aqaudit.request_writer import ways_of_showing
 from aqaudit.run import folder
 from aqaudit.run.asides import Desk, FollowTally
 from aqaudit.run.asking import answer_row, ask_chain, item_columns, item_digest
 from aqaudit.run.attempts import Attempts, Line
+from aqaudit.run.crew import gathered
 from aqaudit.run.estimate import check_prices, first_prices
 from aqaudit.run.journal import Change, DiskFullError, Failure
 from aqaudit.run.limits import Brakes, Budget, DiskWatch, StopAsking
 from aqaudit.run.measured import write_kinematics
+from aqaudit.run.pending import CHUNK, Queue
 from aqaudit.run.progress import ProgressLine, Tally
 from aqaudit.run.showing import Projector
 from aqaudit.run.trace_judge import open_judge
@@ -42,11 +41,11 @@ if TYPE_CHECKING:
     from aqaudit.plan import PlannedRequest
     from aqaudit.records import Request
     from aqaudit.run.asides import Asker
+    from aqaudit.run.crew import Crew
     from aqaudit.run.journal import EarlierCall, Journal
     from aqaudit.run.preparation import Prepared
+    from aqaudit.run.trace_judge import TraceJudge
 
-#: Requests whose keys are looked up in the journal at once.
-_CHUNK = 500
 #: Models get so long to close their connections.
 _CLOSE_S = 10.0
 
@@ -86,14 +85,29 @@ def run(prepared: Prepared, *, quiet: bool = False) -> Outcome:
     if options.max_usd is not None:
         check_prices(prepared)
         budget.guess_usd = first_prices(prepared)
-    models = {name: open_model(name, entry) for name, entry in study.models.items()}
-    judge = open_judge(study, options)
+    with gathered(prepared) as crew:
+        models = {name: crew.open(name, entry) for name, entry in study.models.items()}
+        judge = open_judge(study, options, crew.open)
+        return _run(prepared, crew, models, judge, budget, quiet=quiet)
+
+
+def _run(
+    prepared: Prepared,
+    crew: Crew,
+    models: Mapping[str, Model],
+    judge: TraceJudge | None,
+    budget: Budget,
+    *,
+    quiet: bool,
+) -> Outcome:
+    study, options = prepared.study, prepared.options
     with folder.opened(options.out, study.name) as journal:
+        crew.begin()
         folder.keep_study(options.out, study.text)
         folder.keep_datasets(options.out, (planned.dataset for planned in prepared.plan.datasets))
 
         async def main() -> Outcome:
-            engine = _Engine(prepared, journal, budget, ProgressLine(quiet=quiet))
+            engine = _Engine(prepared, crew, journal, budget, ProgressLine(quiet=quiet))
             try:
                 outcome = await engine.run(models)
                 for asker in askers(study, models, options.limit, judge):
@@ -131,15 +145,18 @@ async def _close(models: Mapping[str, Model]) -> None:
 class _Engine:
     """One run of a prepared study into an open journal."""
 
-    def __init__(self, prepared: Prepared, journal: Journal, budget: Budget, progress: ProgressLine) -> None:
+    def __init__(
+        self, prepared: Prepared, crew: Crew, journal: Journal, budget: Budget, progress: ProgressLine
+    ) -> None:
         self._prepared = prepared
+        self._crew = crew
         self._options = prepared.options
         self._journal = journal
         self._progress = progress
         self._journal_turn = anyio.CapacityLimiter(1)
         self._brakes = Brakes(DiskWatch(self._options.out), budget)
         self._projector = Projector(
-            MediaStore(self._options.out / "media"), prepared.sources, prepared.study, journal, self._in_journal
+            crew.media, crew.prepare, prepared.sources, prepared.study, journal, self._in_journal
         )
         self._tally = Tally()
         self._answered: set[str] = set()
@@ -179,9 +196,11 @@ class _Engine:
                 background.start_soon(self._watch_signals, work.cancel_scope)
                 background.start_soon(self._draw)
                 for line in lines:
-                    queue = _Queue(self, line, self._brakes, islice(plan.planned(line.name), self._options.limit))
+                    queue = Queue(
+                        self.unanswered, line, self._brakes, islice(plan.planned(line.name), self._options.limit)
+                    )
                     queues.append(queue)
-                    for _ in range(line.entry.concurrency):
+                    for _ in range(self._crew.width(line.entry)):
                         work.start_soon(self._work, line, queue)
             if self._tally.found and not self._brakes.on:
                 await self._relabel()
@@ -213,7 +232,7 @@ class _Engine:
         async with anyio.create_task_group() as background:
             async with anyio.create_task_group() as work:
                 background.start_soon(self._watch_signals, work.cancel_scope)
-                for _ in range(asker.entry.concurrency):
+                for _ in range(self._crew.width(asker.entry)):
                     work.start_soon(asker.work, desk)
             background.cancel_scope.cancel()
         given_up = {asker.name: line.breaker.opened} if line.breaker.opened else {}
@@ -259,13 +278,13 @@ class _Engine:
         """Bring the labels of answers found from earlier runs up to date with the data set; no model is needed."""
         for name in self._prepared.study.models:
             planned = self._prepared.plan.planned(name)
-            while not self._brakes.on and (chunk := list(islice(planned, _CHUNK))):
+            while not self._brakes.on and (chunk := list(islice(planned, CHUNK))):
                 try:
                     self._tally.relabelled += await self._in_journal(_relabel, self._journal, chunk)
                 except DiskFullError as error:
                     self._brakes.stop(str(error))
 
-    async def _work(self, line: Line, queue: _Queue) -> None:
+    async def _work(self, line: Line, queue: Queue) -> None:
         try:
             while (request := await queue.next()) is not None:
                 await self._answer(line, request)
@@ -369,31 +388,3 @@ def _relabel(journal: Journal, planned: list[PlannedRequest]) -> int:
             changes.append(Change(answer_key=one.answer_key, columns=item_columns(one.question), item=item))
     journal.update(changes)
     return len(changes)
-
-
-class _Queue:
-    """The requests of one model that have no answer yet, looked up a chunk at a time as the plan is walked."""
-
-    def __init__(self, engine: _Engine, line: Line, brakes: Brakes, planned: islice[PlannedRequest]) -> None:
-        self._engine = engine
-        self._line = line
-        self._brakes = brakes
-        self._planned = planned
-        self._ready: deque[Request] = deque()
-        self._turn = anyio.Lock()
-        self.walked = 0
-        self.ended = False
-
-    async def next(self) -> Request | None:
-        """Return the next request to ask, None when the plan, the run or the model has come to its end."""
-        async with self._turn:
-            while not self._ready and not self._brakes.on and not self._line.breaker.opened:
-                chunk = list(islice(self._planned, _CHUNK))
-                self.walked += len(chunk)
-                if not chunk:
-                    self.ended = True
-                    return None
-                self._ready.extend(await self._engine.unanswered(chunk))
-            if self._brakes.on or self._line.breaker.opened or not self._ready:
-                return None
-            return self._ready.popleft()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from aqaudit import datasets
 from aqaudit.media.perturb import PERTURBATIONS
@@ -34,7 +34,8 @@ class RunOptions:
 
     ``limit`` is the number of requests of the plan taken per model, ``shard`` = (i, n) with 1 <= i <= n, ``max_wait_s``
     the longest one request may wait between attempts, ``allow_upload`` names data sets whose media may leave the
-    machine although they do not say so themselves, ``trace_judge`` the model that tags reasoning afterwards.
+    machine although they do not say so themselves, ``trace_judge`` the model that tags reasoning afterwards,
+    ``engine`` who does the work: threads of this process, or workers of a Ray cluster.
     """
 
     out: Path
@@ -46,6 +47,7 @@ class RunOptions:
     retry_failed: bool = True
     allow_upload: frozenset[str] = frozenset()
     trace_judge: str | None = None
+    engine: Literal["local", "ray"] = "local"
 
 
 class MediaSources:

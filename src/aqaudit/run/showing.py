@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import anyio
-from anyio import to_thread
 
 from aqaudit.keys import digest, media_spec, show_fields
 from aqaudit.media.prepare import prepare, prepare_all
@@ -15,8 +14,10 @@ from aqaudit.models.call import AskFailed
 from aqaudit.records import KINDS, BadInput
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping
+    from pathlib import Path
 
+    from aqaudit.media.posed import Poses
     from aqaudit.media.store import MediaStore
     from aqaudit.records import MediaSpec, Performance, Shown
     from aqaudit.run.journal import Journal
@@ -28,27 +29,64 @@ _REMEMBERED = 4096
 _APART = frozenset({"text_only", "swapped"})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Showing:
+    """What is to be prepared of one performance: ways of showing it by their keys.
+
+    ``key`` is the one that was asked for, ``source`` the SHA-256 of the performance's file, ``instead`` the performance
+    whose clip is shown in this one's place, where clips are swapped.
+    """
+
+    key: str
+    wanted: Mapping[str, MediaSpec]
+    performance: Performance
+    instead: Performance | None
+    source: str
+
+
+def make_shown(showing: Showing, store: MediaStore, poses: Poses) -> dict[str, Shown]:
+    """Prepare everything wanted at once; where that fails, what was asked for alone, which then says why.
+
+    Raises
+    ------
+    BadInput
+        It cannot be shown.
+    OSError
+        The store cannot be written.
+    """
+    performance, wanted, source = showing.performance, showing.wanted, showing.source
+    if len(wanted) > 1:
+        try:
+            made = prepare_all(performance, list(wanted.values()), store, poser=poses, draw=source)
+            return dict(zip(wanted, made, strict=True))
+        except BadInput:
+            pass
+    spec = wanted[showing.key]
+    return {showing.key: prepare(performance, spec, store, poser=poses, instead=showing.instead, draw=source)}
+
+
 class Projector:
-    """Prepares media in threads, keeps the files in the store and remembers which showing led to which files.
+    """Has media prepared, which are kept in the store, and remembers which showing led to which files.
 
     All ways in which a study shows a clip are prepared from one decode, when the first of them is asked for.
     """
 
     def __init__(
         self,
-        store: MediaStore,
+        folder: Path,
+        make: Callable[[Showing], Awaitable[dict[str, Shown]]],
         sources: MediaSources,
         study: Study,
         journal: Journal,
         in_journal: Callable[..., Awaitable[object]],
     ) -> None:
-        self._store = store
+        self._folder = folder
+        self._make = make
         self._sources = sources
         self._journal = journal
         self._in_journal = in_journal
         self._ready: OrderedDict[str, Shown] = OrderedDict()
         self._under_way: dict[str, anyio.Event] = {}
-        self._threads = anyio.CapacityLimiter(os.cpu_count() or 1)
         self._together = {image: _ways(study, image=image) for image in (True, False)}
 
     async def show(self, performance: Performance, spec: MediaSpec, instead: Performance | None = None) -> Shown:
@@ -96,32 +134,18 @@ class Projector:
     async def _prepare(
         self, key: str, wanted: dict[str, MediaSpec], performance: Performance, instead: Performance | None
     ) -> dict[str, Shown]:
-        folder = self._store.folder
-        earlier = await self._in_journal(self._journal.shown, key, folder)
+        earlier = await self._in_journal(self._journal.shown, key, self._folder)
         if earlier is not None:
             return {key: earlier}  # type: ignore[dict-item]
+        source = self._sources.content_hash(performance)
+        showing = Showing(key=key, wanted=wanted, performance=performance, instead=instead, source=source)
         try:
-            made = await to_thread.run_sync(self._make, key, wanted, performance, instead, limiter=self._threads)
+            made = await self._make(showing)
         except BadInput as error:
             raise AskFailed("media", str(error)) from error
         for name, shown in made.items():
-            await self._in_journal(self._journal.add_shown, name, shown, folder)
+            await self._in_journal(self._journal.add_shown, name, shown, self._folder)
         return made
-
-    def _make(
-        self, key: str, wanted: dict[str, MediaSpec], performance: Performance, instead: Performance | None
-    ) -> dict[str, Shown]:
-        """Prepare everything wanted at once; where that fails, what was asked for alone, which then says why."""
-        source, poses = self._sources.content_hash(performance), self._sources.poses
-        names: Sequence[str] = list(wanted)
-        if len(names) > 1:
-            try:
-                specs = [wanted[name] for name in names]
-                made = prepare_all(performance, specs, self._store, poser=poses, draw=source)
-                return dict(zip(names, made, strict=True))
-            except BadInput:
-                pass
-        return {key: prepare(performance, wanted[key], self._store, poser=poses, instead=instead, draw=source)}
 
 
 def _ways(study: Study, *, image: bool) -> tuple[MediaSpec, ...]:

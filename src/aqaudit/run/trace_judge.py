@@ -17,7 +17,7 @@ from aqaudit.traces import steps
 from aqaudit.traces.tags import TAGS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from aqaudit.models.call import Model
     from aqaudit.models.catalog import ModelEntry
@@ -66,8 +66,8 @@ def entry_of(study: Study, name: str) -> ModelEntry:
     return entry
 
 
-def open_judge(study: Study, options: RunOptions) -> TraceJudge | None:
-    """Open the judge model of a run, before anything is asked; None where there is none.
+def open_judge(study: Study, options: RunOptions, opened: Callable[[str, ModelEntry], Model]) -> TraceJudge | None:
+    """Open the judge model of a run by ``opened``, before anything is asked; None where there is none.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def open_judge(study: Study, options: RunOptions) -> TraceJudge | None:
     entry = entry_of(study, name)
     if options.max_usd is not None:
         check_price(name, entry)
-    return TraceJudge(name=name, entry=entry, model=catalog.open_model(name, entry))
+    return TraceJudge(name=name, entry=entry, model=opened(name, entry))
 
 
 def prompt(found: Sequence[str]) -> str:
