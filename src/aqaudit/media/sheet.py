@@ -31,7 +31,18 @@ class Row:
 
 def contact_sheet(title: str, rows: Sequence[Row]) -> Image.Image:
     """Lay out rows of pictures under a title; a text is written out, what could not be shown says why."""
-    strips = [_strip(row) for row in rows]
+    return _sheet(title, [_strip(row.name, row.remark, _body(row)) for row in rows])
+
+
+def strips_sheet(title: str, rows: Sequence[tuple[str, str, Sequence[Image.Image]]]) -> Image.Image:
+    """Lay out rows of pictures, each row with its name and a remark, under a title."""
+    strips = []
+    for name, remark, pictures in rows:
+        strips.append(_strip(name, remark, _beside([_thumbnail(picture) for picture in pictures])))
+    return _sheet(title, strips)
+
+
+def _sheet(title: str, strips: Sequence[Image.Image]) -> Image.Image:
     width = max([strip.width for strip in strips] + [480]) + 2 * _MARGIN
     height = sum(strip.height for strip in strips) + 2 * _MARGIN + 30
     sheet = Image.new("RGB", (width, height), _BACK)
@@ -44,15 +55,14 @@ def contact_sheet(title: str, rows: Sequence[Row]) -> Image.Image:
     return sheet
 
 
-def _strip(row: Row) -> Image.Image:
-    body = _body(row)
+def _strip(name: str, remark: str, body: Image.Image | None) -> Image.Image:
     font = _font(14)
-    label = row.name + (f"   {row.remark}" if row.remark else "")
-    width = max(body.width if body else 0, int(font.getlength(row.name)) + 10, 480)
+    label = name + (f"   {remark}" if remark else "")
+    width = max(body.width if body else 0, int(font.getlength(name)) + 10, 480)
     strip = Image.new("RGB", (width, _LABEL + (body.height if body else 0) + 10), _BACK)
     draw = ImageDraw.Draw(strip)
     draw.text((0, 2), _cut(label, width, font), fill=_PALE, font=font)
-    draw.text((0, 2), row.name, fill=_INK, font=font)
+    draw.text((0, 2), name, fill=_INK, font=font)
     if body:
         strip.paste(body, (0, _LABEL))
     return strip
@@ -66,9 +76,17 @@ def _body(row: Row) -> Image.Image | None:
     thumbnails = []
     for part in row.shown.parts:
         with Image.open(part.path) as picture:
-            scale = min(ROW / picture.height, WIDEST / picture.width)
-            size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
-            thumbnails.append(picture.convert("RGB").resize(size, Image.Resampling.LANCZOS))
+            thumbnails.append(_thumbnail(picture))
+    return _beside(thumbnails)
+
+
+def _thumbnail(picture: Image.Image) -> Image.Image:
+    scale = min(ROW / picture.height, WIDEST / picture.width)
+    size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
+    return picture.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+
+
+def _beside(thumbnails: Sequence[Image.Image]) -> Image.Image:
     width = sum(one.width for one in thumbnails) + _GAP * (len(thumbnails) - 1)
     body = Image.new("RGB", (width, max(one.height for one in thumbnails)), _BACK)
     left = 0
