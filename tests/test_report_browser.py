@@ -227,6 +227,27 @@ def test_it_prints_light_and_without_controls(driver: Chrome, site: Site) -> Non
     assert len(pdf) > 50_000
 
 
+def test_paper_holds_the_first_questions_or_those_that_were_chosen(driver: Chrome, site: Site) -> None:
+    opened(driver, site)
+    shown = "return [...document.querySelectorAll('.example')].filter((one) => one.offsetHeight > 0).length"
+    note = "return document.querySelector('.paper').offsetHeight > 0"
+    on_screen = run(driver, shown)
+    assert on_screen > 8
+    assert not run(driver, note)
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    assert run(driver, shown) == 8
+    assert run(driver, note)
+    choose = "const s = document.querySelector('[data-filter=answer]'); s.value = 'right';"
+    run(driver, f"{choose} s.dispatchEvent(new Event('change', {{bubbles: true}}))")
+    assert run(driver, shown) > 8
+    assert not run(driver, note)
+    # Nobody can unfold paper: every finding is on it, what is folded besides is not.
+    folded = "return [...document.querySelectorAll('#findings .folded article')].every((one) => one.offsetHeight > 0)"
+    assert run(driver, folded)
+    assert run(driver, "return document.querySelector('#findings .method').offsetHeight") == 0
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
 @pytest.mark.parametrize("name", ["report", "hostile"])
 @pytest.mark.parametrize("wide", [360, 1200])
 def test_no_line_is_wider_than_the_screen(driver: Chrome, site: Site, name: str, wide: int) -> None:

@@ -28,6 +28,8 @@
   const fits = (element, chosen) => chosen.every(([key, value]) => !(element.hasAttribute(`data-${key}`)) || element.getAttribute(`data-${key}`) === value);
   const apply = () => {
     const chosen = selects.filter((select) => select.value).map((select) => [select.dataset.filter, select.value]);
+    // What was chosen is printed whole.
+    form.closest("section").classList.toggle("chosen", chosen.length > 0);
     let shown = 0;
     let answers = 0;
     for (const { element, replies } of examples) {
