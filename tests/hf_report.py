@@ -126,7 +126,7 @@ def refusals(folder: Path) -> dict[str, str]:
     broken = tiny_families.build("llava", folder / "broken")
     (broken / "model.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0nonsense")
     vast = tiny_families.build("llava", folder / "vast")
-    with (vast / "more.safetensors").open("wb") as file:
+    with (vast / "model.safetensors").open("ab") as file:
         file.truncate(10**13)  # a hole: it takes no room on the disk
     return {
         "nowhere": refusal({"model": str(folder / "nowhere")}),

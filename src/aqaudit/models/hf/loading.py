@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 
 import torch
 
+from aqaudit.models.hf.memory import INDEX, WEIGHTS, free_memory, ran_out, weight_bytes, weight_files
 from aqaudit.records import BadInput
 
 #: Operators that torchvision's Python code wants to be there, whether or not its binary part fits this torch.
@@ -24,6 +26,7 @@ _NMS = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 #: The ends of each weights file that go into the fingerprint.
 _SAMPLE = 1 << 20
 _GB = 1e9
+_SMALLER = 'name a smaller model, or ask it through a server (provider = "openai")'
 
 
 def _bear_torchvision() -> None:
@@ -49,10 +52,13 @@ def _bear_torchvision() -> None:
 _LIBRARY: list[Any] = []
 _bear_torchvision()
 
+import huggingface_hub  # noqa: E402 - beside the library it belongs to
 import transformers  # noqa: E402 - after torchvision was made bearable
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES  # noqa: E402
 
 transformers.logging.set_verbosity_error()
+# What it retries ends in one line of ours.
+logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
 transformers.logging.disable_progress_bar()
 
 
@@ -83,6 +89,8 @@ def load(where: str, source: str) -> Loaded:
         It is not there, is no vision-language model with a chat template, needs a library that is not installed, or
         does not fit into memory.
     """
+    if source.startswith("~"):
+        source = str(Path(source).expanduser())
     config = _config(where, source)
     if config.model_type not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
         raise BadInput(
@@ -97,12 +105,16 @@ def load(where: str, source: str) -> Loaded:
         )
     device = _device()
     dtype = torch.float32 if device == "cpu" else "auto"
-    _check_memory(where, source, device)
+    _check_memory(where, source, config, device)
     try:
-        model = transformers.AutoModelForImageTextToText.from_pretrained(source, dtype=dtype).to(device).eval()
-    except (MemoryError, torch.OutOfMemoryError):
-        raise BadInput(f"{where}: '{source}' does not fit into the memory of {device}; name a smaller model") from None
+        model = transformers.AutoModelForImageTextToText.from_pretrained(source, dtype=dtype, trust_remote_code=False)
+        model = model.to(device).eval()
     except Exception as error:  # noqa: BLE001 - whatever the libraries raise at files of a stranger
+        if ran_out(error):
+            raise BadInput(
+                f"{where}: '{source}': memory ran out on {device} while its weights were loaded; end what else takes "
+                f"memory, {_SMALLER}"
+            ) from None
         raise BadInput(f"{where}: '{source}': its weights cannot be loaded: {_line(error)}") from None
     text = config.get_text_config()
     return Loaded(
@@ -115,8 +127,8 @@ def load(where: str, source: str) -> Loaded:
 
 
 def _config(where: str, source: str) -> Any:
-    folder = Path(source).expanduser()
-    looks_like_path = source.startswith((".", "/", "~")) or source.count("/") > 1 or folder.exists()
+    folder = Path(source)
+    looks_like_path = source.startswith((".", "/")) or source.count("/") > 1 or folder.exists()
     if looks_like_path and not (folder / "config.json").is_file():
         what = "holds no config.json" if folder.is_dir() else "is a file" if folder.exists() else "is not there"
         raise BadInput(
@@ -124,8 +136,13 @@ def _config(where: str, source: str) -> Any:
             "config.json and the weights"
         )
     try:
-        return transformers.AutoConfig.from_pretrained(source)
+        return transformers.AutoConfig.from_pretrained(source, trust_remote_code=False)
     except Exception as error:  # noqa: BLE001 - whatever the libraries raise at files of a stranger
+        if folder.is_dir():
+            raise BadInput(
+                f"{where}: '{source}': its config.json is not that of a model that transformers "
+                f"{transformers.__version__} knows: {_line(error)}"
+            ) from None
         raise BadInput(
             f"{where}: '{source}' is neither a folder here nor a model that can be fetched: {_line(error)}"
         ) from None
@@ -133,7 +150,7 @@ def _config(where: str, source: str) -> Any:
 
 def _processor(where: str, source: str) -> Any:
     try:
-        processor = transformers.AutoProcessor.from_pretrained(source)
+        processor = transformers.AutoProcessor.from_pretrained(source, trust_remote_code=False)
     except ImportError as error:
         lacking = next((name for name in ("torchvision", "num2words") if name in str(error).lower()), None)
         if lacking is None:
@@ -153,49 +170,31 @@ def _device() -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def _check_memory(where: str, source: str, device: str) -> None:
-    """Refuse, before anything is loaded, weights that cannot fit; ids of the hub are seen when they are loaded."""
-    files = _weights(Path(source).expanduser())
-    if not files:
+def _check_memory(where: str, source: str, config: Any, device: str) -> None:
+    """Refuse, before anything is loaded, weights that cannot fit."""
+    folder = Path(source) if Path(source).is_dir() else _fetched(source)
+    if folder is None:
         return
-    # On a CPU numbers of 16 bits become 32 bits wide.
-    needed = sum(file.stat().st_size * (_widening(file) if device == "cpu" else 1) for file in files)
-    free = torch.cuda.mem_get_info()[0] if device == "cuda" else _free_memory()
+    half = getattr(config, "dtype", None) in {torch.float16, torch.bfloat16}
+    needed = weight_bytes(folder, widen=device == "cpu", half=half)
+    free = torch.cuda.mem_get_info()[0] if device == "cuda" else free_memory()
     if free is not None and needed > free:
         raise BadInput(
             f"{where}: '{source}' needs about {needed / _GB:.1f} GB of memory for its weights on {device}, "
-            f'{free / _GB:.1f} GB are free; name a smaller model, or ask it through a server (provider = "openai")'
+            f"{free / _GB:.1f} GB are free; {_SMALLER}"
         )
 
 
-def _weights(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.safetensors")) or sorted(folder.glob("pytorch_model*.bin"))
-
-
-def _widening(file: Path) -> int:
-    """Return by how much 32-bit numbers are wider than those in a safetensors file (its most frequent type counts)."""
-    if file.suffix != ".safetensors":
-        return 1
-    with file.open("rb") as stream:
-        length = int.from_bytes(stream.read(8), "little")
-        header = stream.read(min(length, 100_000_000)).decode("utf-8", "replace")
-    half = header.count('"F16"') + header.count('"BF16"')
-    return 2 if half > header.count('"F32"') else 1
-
-
-def _free_memory() -> int | None:
-    """Return the free memory in bytes: what the system has, or what this process's group may still use."""
+def _fetched(source: str) -> Path | None:
+    """Return the folder of what is fetched of a model of the hub: its weights, or first the index of many files."""
+    for name in (one + end for one in WEIGHTS for end in ("", INDEX)):
+        known = huggingface_hub.try_to_load_from_cache(source, name)
+        if isinstance(known, str):
+            return Path(known).parent
     try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
-    except (OSError, StopIteration, ValueError):
+        return Path(huggingface_hub.hf_hub_download(source, WEIGHTS[0] + INDEX)).parent
+    except Exception:  # noqa: BLE001 - a small model has none; whatever else it is, loading will say it
         return None
-    try:
-        limit = int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii"))
-        used = int(Path("/sys/fs/cgroup/memory.current").read_text(encoding="ascii"))
-    except (OSError, ValueError):  # no group, or "max"
-        return free
-    return min(free, max(0, limit - used))
 
 
 def _version(source: str, config: Any) -> str:
@@ -204,11 +203,11 @@ def _version(source: str, config: Any) -> str:
     Of each weights file its size, first and last MiB are hashed: hashing hundreds of gigabytes takes many minutes.
     """
     commit = getattr(config, "_commit_hash", None)
-    folder = Path(source).expanduser()
+    folder = Path(source)
     if not folder.is_dir():
         return f"{source}@{commit[:12]}" if commit else source
     digest = hashlib.sha256(json.dumps(config.to_diff_dict(), sort_keys=True, default=str).encode())
-    for file in _weights(folder):
+    for file in weight_files(folder):
         size = file.stat().st_size
         digest.update(f"{file.name} {size}".encode())
         with file.open("rb") as stream:

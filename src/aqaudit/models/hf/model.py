@@ -8,12 +8,12 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 import anyio
-import torch
 from anyio import to_thread
 
 from aqaudit.models.call import AskFailed, Call, Reply
 from aqaudit.models.hf import generation, inputs
 from aqaudit.models.hf.loading import load
+from aqaudit.models.hf.memory import ran_out
 from aqaudit.models.thoughts import split_thoughts
 from aqaudit.records import BadInput
 
@@ -96,8 +96,8 @@ class LocalModel:
                 prompts[at] = inputs.prompt(
                     call, self._loaded, system_prompt=self.entry.system_prompt, thinking=self._thinking
                 )
-            except AskFailed as failed:
-                outcomes[at] = failed
+            except Exception as error:  # noqa: BLE001 - every failure gets a cause
+                outcomes[at] = _failure(error)
         alike = sorted(prompts, key=lambda at: prompts[at].shape)
         for _, group in groupby(alike, key=lambda at: prompts[at].shape):
             places = list(group)
@@ -144,7 +144,7 @@ class LocalModel:
 def _failure(error: Exception) -> AskFailed:
     if isinstance(error, AskFailed):
         return error
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "not enough memory" in str(error):
+    if ran_out(error):
         return AskFailed("too_large", _MEMORY)
     text = " ".join(str(error).split())
     return AskFailed("internal", f"{type(error).__name__} in the model or its processor: {text[:200]}")
