@@ -26,11 +26,27 @@ Point = tuple[str, float | None, float | None, float | None, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Guides:
+    """What dots and curves are drawn against: the axis of their values, and lines that hold no answers.
+
+    ``chance`` is a level of the values, ``upright`` a place on the number line, ``diagonal`` the line y = x, ``fit``
+    the points of a fitted curve.
+    """
+
+    axis: str = ""
+    bounds: tuple[float, float] = (0.0, 1.0)
+    chance: float | None = None
+    upright: float | None = None
+    diagonal: bool = False
+    fit: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
     """One picture: ``svg`` for the page, ``alt`` the same in a sentence, ``table`` its numbers.
 
-    The first column of the table is what the figure is drawn over; ``series`` are the columns drawn and ``mark`` how.
-    Figures of one ``group`` stand together.
+    The first column of the table is what the figure is drawn over; ``series`` are the columns drawn, ``mark`` how, and
+    ``guides`` against what. Figures of one ``group`` stand together.
     """
 
     name: str = ""
@@ -42,6 +58,7 @@ class Figure:
     table: Table
     mark: Mark
     series: tuple[str, ...]
+    guides: Guides = Guides()
     note: str = ""
 
 
@@ -80,6 +97,7 @@ def dots(
         table=Table(name="", caption=title, columns=columns, rows=tuple(points), numbers=frozenset(columns[1:])),
         mark="dots",
         series=("value", "low", "high"),
+        guides=Guides(axis=what, bounds=bounds, chance=chance),
     )
 
 
@@ -149,6 +167,7 @@ def curve(
         table=Table(name="", caption=title, columns=columns, rows=tuple(points), numbers=frozenset(columns)),
         mark="line",
         series=(y_name, "low", "high"),
+        guides=Guides(axis=y_name, bounds=bounds, chance=level, upright=mark_x, diagonal=diagonal, fit=tuple(model)),
     )
 
 

@@ -65,8 +65,8 @@ def write(source: Path, out: Path | None = None, *, frames: bool = True) -> Path
     html = page.render(material, result, frames=frames)
     try:
         for name, text in beside(frame, failed, result).items():
-            _replace(target.parent / name, text)
-        _replace(target, html)
+            replace_file(target.parent / name, text)
+        replace_file(target, html)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise BadInput(f"{target}: cannot be written ({reason}); choose another place with -o") from error
@@ -75,8 +75,23 @@ def write(source: Path, out: Path | None = None, *, frames: bool = True) -> Path
 
 def beside(frame: pl.DataFrame, failed: pl.DataFrame | None, result: AuditResult) -> dict[str, str]:
     """Return the files that go beside a page, as path and text: ``tables/*.csv|tex`` and ``figures/*.svg|csv``."""
+    texts: dict[str, str] = {}
+    tables_, figures_ = made(frame, failed, result)
+    for table in tables_:
+        texts[f"tables/{table.name}.csv"] = tables.as_csv(table)
+        texts[f"tables/{table.name}.tex"] = tables.as_tex(table)
+    for figure in figures_:
+        texts[f"figures/{figure.name}.svg"] = drawing.standalone(figure)
+        texts[f"figures/{figure.name}.csv"] = tables.as_csv(figure.table)
+    return texts
+
+
+def made(
+    frame: pl.DataFrame, failed: pl.DataFrame | None, result: AuditResult
+) -> tuple[tuple[tables.Table, ...], list[drawing.Figure]]:
+    """Return every table and figure of a report as data, each with a file stem of its own."""
     frame = frame.sort("answer_key", "question_id")
-    made = (
+    found = (
         tables.headline(judgements(result.findings)),
         tables.findings(result.findings),
         tables.parses(frame),
@@ -88,14 +103,7 @@ def beside(frame: pl.DataFrame, failed: pl.DataFrame | None, result: AuditResult
         tables.prompts(frame),
         *paper_tables.tables(frame),
     )
-    texts: dict[str, str] = {}
-    for table in made:
-        texts[f"tables/{table.name}.csv"] = tables.as_csv(table)
-        texts[f"tables/{table.name}.tex"] = tables.as_tex(table)
-    for figure in figures.drawn(frame, result.findings):
-        texts[f"figures/{figure.name}.svg"] = drawing.standalone(figure)
-        texts[f"figures/{figure.name}.csv"] = tables.as_csv(figure.table)
-    return texts
+    return found, figures.drawn(frame, result.findings)
 
 
 def failures(source: Path) -> pl.DataFrame | None:
@@ -172,7 +180,8 @@ def _title(frame: pl.DataFrame) -> str:
     return f"AQAudit report: {', '.join(studies[:3]) or 'no answers'}"
 
 
-def _replace(path: Path, text: str) -> None:
+def replace_file(path: Path, text: str) -> None:
+    """Write a text file, with the folders it needs, as a whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
