@@ -153,7 +153,7 @@ def test_a_curve_that_an_audit_fitted_is_drawn_in_place_of_bare_shares() -> None
                       measure="threshold", value=20.0, details=details)  # fmt: skip
     (figure,) = [one for one in figures.drawn(rows, [finding]) if one.group == "psychometric"]
     assert figure.table.rows == ((0.0, 0.1, None, None, 20), (35.0, 0.9, None, None, 20))
-    assert figure.title.endswith(": knees_inward")
+    assert figure.title.endswith(": squat, knees_inward")
     assert figure.svg.count('class="b"') == 1  # the fitted curve
     named = {"points": [{"gap": 0.1, "pairs": 9, "accuracy": 0.6, "low": 0.3, "high": 0.9},
                         {"gap": 0.5, "pairs": 9, "accuracy": 1.0}], "curve": []}  # fmt: skip

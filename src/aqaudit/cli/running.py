@@ -34,7 +34,8 @@ def init(
         raise BadInput("--probe brings its own labels; leave out --csv")
     for path in worked_example(folder) if probe else initialise(folder, csv):
         say(f"wrote {path}")
-    say(f"next: edit {folder / 'dataset.toml'}, then aqaudit run {folder / 'study.toml'} --dry-run")
+    first = "" if probe else f"edit {folder / 'dataset.toml'}, then "
+    say(f"next: {first}aqaudit run {folder / 'study.toml'} --dry-run")
 
 
 @app.command()

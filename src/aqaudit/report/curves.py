@@ -23,20 +23,19 @@ _LEAST = 20
 
 
 def psychometric(rows: pl.DataFrame, title: str) -> Iterator[Figure]:
-    """Yield one curve for each criterion or error whose severity is known: share that says "error" over severity."""
+    """Yield, of each action, a curve for each criterion or error of known severity: share that says "error" over it."""
     known = rows.filter(pl.col("kind").is_in(["verify", "detect"]) & pl.col("severity").is_not_null())
     if known.height < _LEAST:
         return
     named = known.with_columns(pl.coalesce("error", "criterion").fill_null("").alias("about"))
-    for (about, unit), part in sorted(
-        ((key, part) for key, part in named.group_by("about", pl.col("unit").fill_null(""))), key=lambda item: item[0]
-    ):
+    by = named.group_by(pl.col("action").fill_null(""), "about", pl.col("unit").fill_null(""))
+    for (action, about, unit), part in sorted(((key, part) for key, part in by), key=lambda item: item[0]):
         if part.height < _LEAST or part["severity"].n_unique() < 3:
             continue
         points = _levels(part, "severity", ~pl.col("says_correct"))
         tolerance = part["tolerance"].drop_nulls().unique().to_list()
         figure = curve(
-            f"{title}: {clean(about, 60)}",
+            f"{title}: {', '.join(clean(one, 60) for one in (action, about) if one)}",
             points,
             x_name=f"size of the error{f' in {clean(unit, 20)}' if unit else ''}",
             y_name="share that says 'error'",

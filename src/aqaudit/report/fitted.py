@@ -42,7 +42,8 @@ def fitted(finding: Finding) -> Figure | None:
     x_name, y_name, level = _AXES.get(finding.audit, ("x", measure_name(finding.measure), None))
     unit = clean(finding.details.get("unit"), 20)
     scope = scope_of({k: v for k, v in finding.scope.items() if k not in {"action", "error", "criterion"}})
-    about = clean(finding.scope.get("error") or finding.scope.get("criterion"), 60)
+    named = (finding.scope.get("action"), finding.scope.get("error") or finding.scope.get("criterion"))
+    about = ", ".join(clean(one, 60) for one in named if one)
     figure = curve(
         f"{label(scope)}: {about}" if about else label(scope),
         points[:_MOST_POINTS],
