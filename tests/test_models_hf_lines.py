@@ -45,6 +45,10 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copied(folder, "silent").joinpath("chat_template.jinja").unlink()
     os.truncate(copied(folder, "vast") / "model.safetensors", 9 * 10**12)  # a hole: it takes no room on the disk
     (folder / "empty").mkdir()
+    foreign = copied(folder, "foreign")
+    (foreign / "configuration_own.py").write_text("raise SystemExit('code of a stranger was run')\n")
+    own = {"model_type": "own", "auto_map": {"AutoConfig": "configuration_own.OwnConfig"}}
+    (foreign / "config.json").write_text(json.dumps(own))
     return folder
 
 
@@ -98,6 +102,7 @@ both = pytest.mark.parametrize("how", ["check", "run"])
         ("nowhere", "is no folder of a Hugging Face model: it is not there", "name the folder that holds config.json"),
         ("empty", "it holds no config.json", "name the folder that holds config.json and the weights"),
         ("text", "no image-text-to-text class for type 'llama' (a text-only model sees nothing)", "name another"),
+        ("foreign", "brings Python code of its own", "name a version of it that transformers opens without"),
         ("silent", "has no chat template", "add its chat_template.jinja to the folder"),
         ("vast", "needs about 9000.0 GB of memory for its weights on ", 'through a server (provider = "openai")'),
     ],

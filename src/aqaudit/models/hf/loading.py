@@ -138,6 +138,11 @@ def _config(where: str, source: str) -> Any:
     try:
         return transformers.AutoConfig.from_pretrained(source, trust_remote_code=False)
     except Exception as error:  # noqa: BLE001 - whatever the libraries raise at files of a stranger
+        if "custom code" in str(error):
+            raise BadInput(
+                f"{where}: '{source}' brings Python code of its own (auto_map in its config.json), which is never run; "
+                "name a version of it that transformers opens without (its name often ends in -hf)"
+            ) from None
         if folder.is_dir():
             raise BadInput(
                 f"{where}: '{source}': its config.json is not that of a model that transformers "
