@@ -139,6 +139,23 @@ def test_a_name_from_outside_cannot_leave_its_picture() -> None:
     assert svg.count("</svg>") == 1
 
 
+def test_one_error_of_two_actions_makes_two_curves_each_named_after_its_action() -> None:
+    rows = to_frame(
+        [
+            answer(f"{action}{i}", kind="detect", framing="negative", action=action, error="hip_sag", unit="cm",
+                   severity=float(i % 4), performer=f"s{i % 10}", gold_correct=i % 4 < 2, says_correct=i % 3 > 0)
+            for action in ("plank", "push-up")
+            for i in range(40)
+        ]
+    )  # fmt: skip
+    first, second = (one for one in figures.drawn(rows) if one.group == "psychometric")
+    assert first.title.endswith(": plank, hip_sag")
+    assert second.title.endswith(": push-up, hip_sag")
+    assert first.name.endswith("plank-hip-sag")
+    assert second.name.endswith("push-up-hip-sag")
+    assert sum(row[-1] for row in first.table.rows) == 40
+
+
 def test_a_curve_that_an_audit_fitted_is_drawn_in_place_of_bare_shares() -> None:
     rows = to_frame(
         [

@@ -16,7 +16,8 @@ import json
 import math
 import tempfile
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,7 @@ from aqaudit.records import Cell, Chain, MediaPart, MediaSpec, Request
 from clips import Clips
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from aqaudit.models.call import Model, Reply
     from aqaudit.records import Framing, Question
@@ -54,34 +55,35 @@ class Item:
     says_correct: bool | None
 
 
-def balanced(items: Sequence[Item], weights: np.ndarray[Any, Any] | None = None) -> float:
+def balanced(correct: np.ndarray[Any, Any], right: np.ndarray[Any, Any], weights: np.ndarray[Any, Any]) -> float:
     """Return the mean of the shares right among correct and among faulty executions; an unread answer is wrong.
 
     NaN where there are executions of one kind only.
     """
-    weights = np.ones(len(items)) if weights is None else weights
     shares = []
     for truth in (True, False):
-        of = np.array([item.correct == truth for item in items])
-        right = np.array([item.says_correct == truth for item in items])
+        of = correct == truth
         there = float((weights * of).sum())
         shares.append(float((weights * (of & right)).sum()) / there if there else math.nan)
     return sum(shares) / 2
 
 
-def interval(items: Sequence[Item]) -> tuple[float, float]:
-    """Return a 95 % interval: performers drawn anew with replacement."""
-    people = sorted({item.performer for item in items})
-    of = np.array([people.index(item.performer) for item in items])
+def accuracy(items: Sequence[Item], weights: np.ndarray[Any, Any] | None = None) -> float:
+    """Return the balanced accuracy of items."""
+    correct = np.array([item.correct for item in items])
+    right = np.array([item.says_correct == item.correct for item in items])
+    return balanced(correct, right, np.ones(len(items)) if weights is None else weights)
+
+
+def interval(performers: Sequence[str], measure: Callable[[np.ndarray[Any, Any]], float]) -> tuple[float, float]:
+    """Return a 95 % interval of a measure of weighted items: their performers drawn anew with replacement."""
+    people = sorted(set(performers))
+    of = np.array([people.index(one) for one in performers])
     draw = np.random.default_rng(0)
-    values = [
-        balanced(
-            items, np.bincount(draw.integers(0, len(people), len(people)), minlength=len(people))[of].astype(float)
-        )
-        for _ in range(_DRAWS)
-    ]
-    if math.isnan(balanced(items)):
+    if math.isnan(measure(np.ones(len(of)))):
         return math.nan, math.nan
+    drawn = (draw.integers(0, len(people), len(people)) for _ in range(_DRAWS))
+    values = [measure(np.bincount(who, minlength=len(people))[of].astype(float)) for who in drawn]
     # A draw of people who all did it alike shows nothing to tell apart.
     low, high = np.nanpercentile(values, [2.5, 97.5])
     return float(low), float(high)
@@ -105,24 +107,35 @@ def stored(picture: np.ndarray[Any, Any], folder: Path) -> MediaPart:
     return MediaPart(sha256=digest, path=folder / digest, mime="image/png", size=file.tell())
 
 
+def shown(clips: Clips, at: int, folder: Path) -> dict[bool, list[MediaPart]]:
+    """Return what is shown of a clip: its frames, and (True) as many of their mean colour."""
+    pictures = clips.pictures[at]
+    mean = np.rint(pictures.mean(axis=(0, 1, 2))).astype(np.uint8)
+    plain = np.broadcast_to(mean, pictures.shape[1:]).copy()
+    return {False: [stored(one, folder) for one in pictures], True: [stored(plain, folder)] * len(pictures)}
+
+
+def call(question: Question, framing: Framing, text: str, parts: Sequence[MediaPart], words: Sequence[str]) -> Call:
+    """Return a question as a model takes it."""
+    request = Request(
+        answer_key="", key_fields=("",) * 5, question=question, cell=Cell(model="demo", framing=framing),
+        chain=Chain(prompt_id="", steps=()), spec=MediaSpec(),
+    )  # fmt: skip
+    return Call(parts=(*parts, text), request=request, option_words=tuple(words), seed=0)
+
+
 def calls(clips: Clips, places: Iterable[int], folder: Path) -> Iterable[tuple[Item, Call]]:
     """Yield every item, not answered yet, with what is sent."""
     for at in places:
         question = varied(clips, at)
         if question is None:
             continue
-        mean = np.rint(clips.pictures[at].mean(axis=(0, 1, 2))).astype(np.uint8)
-        plain = np.broadcast_to(mean, clips.pictures[at].shape[1:]).copy()
-        shown = {False: [stored(one, folder) for one in clips.pictures[at]], True: [stored(plain, folder)] * 8}
         framings: tuple[Framing, ...] = ("positive", "negative")
+        ways = shown(clips, at, folder)
         for framing in framings:
             step = chain(question, "base", framing, "true_false", "frames").steps[-1]
             text = "".join(part for part in step.parts if isinstance(part, str))
-            for blank, parts in shown.items():
-                request = Request(
-                    answer_key="", key_fields=("",) * 5, question=question, cell=Cell(model="demo", framing=framing),
-                    chain=Chain(prompt_id="", steps=()), spec=MediaSpec(),
-                )  # fmt: skip
+            for blank, parts in ways.items():
                 item = Item(
                     error=f"{clips.facts[at]['exercise']}: {clips.facts[at]['error']}",
                     performer=clips.facts[at]["performer"],
@@ -131,18 +144,13 @@ def calls(clips: Clips, places: Iterable[int], folder: Path) -> Iterable[tuple[I
                     correct=bool(question.gold_correct),
                     says_correct=None,
                 )
-                words = option_words(question, "true_false")
-                yield item, Call(parts=(*parts, text), request=request, option_words=words, seed=0)
+                yield item, call(question, framing, text, parts, option_words(question, "true_false"))
 
 
 def answered(item: Item, reply: Reply) -> Item:
     """Return an item with what a reply says of the execution."""
     said = {"<answer>True</answer>": True, "<answer>False</answer>": False}.get(reply.text)
-    says = None if said is None else said == (item.framing == "positive")
-    return Item(
-        error=item.error, performer=item.performer, framing=item.framing, blank=item.blank, correct=item.correct,
-        says_correct=says,
-    )  # fmt: skip
+    return replace(item, says_correct=None if said is None else said == (item.framing == "positive"))
 
 
 async def ask(model: Model, asked: Sequence[Call]) -> list[Reply]:
@@ -159,20 +167,20 @@ def table(items: Sequence[Item]) -> list[dict[str, Any]]:
     rows = []
     for name, group in sorted(groups.items(), key=lambda pair: (pair[0] != "all", pair[0])):
         seen, blank = [i for i in group if not i.blank], [i for i in group if i.blank]
-        low, high = interval(seen)
+        low, high = interval([i.performer for i in seen], partial(accuracy, seen))
         rows.append(
             {
                 "of": name,
                 "items": len(seen),
                 "performers": len({i.performer for i in seen}),
-                "picture": balanced(seen),
+                "picture": accuracy(seen),
                 "low": low,
                 "high": high,
-                "positive": balanced([i for i in seen if i.framing == "positive"]),
-                "negative": balanced([i for i in seen if i.framing == "negative"]),
-                "blank": balanced(blank),
+                "positive": accuracy([i for i in seen if i.framing == "positive"]),
+                "negative": accuracy([i for i in seen if i.framing == "negative"]),
+                "blank": accuracy(blank),
                 "unread": sum(i.says_correct is None for i in group),
-                "learned": balanced(seen) >= _REACHED,
+                "learned": accuracy(seen) >= _REACHED,
             }
         )
     return rows

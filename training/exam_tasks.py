@@ -11,34 +11,32 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import random
 import re
 import tempfile
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import numpy as np
-from scipy.stats import rankdata
+from scipy.stats import spearmanr
 
 import exam
 import lessons
-from aqaudit.models.call import Call
 from aqaudit.models.catalog import load, open_model
-from aqaudit.records import Cell, Chain, MediaSpec, Request
 from clips import Clips
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import Literal
 
+    from aqaudit.models.call import Call
     from aqaudit.records import Framing, Question
 
 _SAID = re.compile(r"<answer>(.*)</answer>", re.DOTALL)
-_DRAWS = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +46,7 @@ class Asked:
     task: str
     performer: str
     blank: bool
-    faulty: bool
+    correct: bool
     right: str
     meant: str
     options: int
@@ -69,54 +67,42 @@ def calls(clips: Clips, places: Any, folder: Path) -> Iterator[tuple[Asked, Call
     """Yield every question with what is sent."""
     draw = random.Random(0)
     for at, question, task in questions(clips, places):
-        plain = np.rint(clips.pictures[at].mean(axis=(0, 1, 2))).astype(np.uint8)
-        blank = np.broadcast_to(plain, clips.pictures[at].shape[1:]).copy()
-        shown = {
-            False: [exam.stored(one, folder) for one in clips.pictures[at]],
-            True: [exam.stored(blank, folder)] * 8,
-        }
+        ways = exam.shown(clips, at, folder)
         framings: tuple[Framing, ...] = ("positive", "negative") if task == "detect" else ("positive",)
         for framing in framings:
             lesson = lessons.ask(question, framing, "true_false", "frames", draw)
-            request = Request(
-                answer_key="", key_fields=("",) * 5, question=question, cell=Cell(model="demo", framing=framing),
-                chain=Chain(prompt_id="", steps=()), spec=MediaSpec(),
-            )  # fmt: skip
-            right = lesson.answer if task != "score" else str(question.gold_score)
-            for unseen, parts in shown.items():
+            for blank, parts in ways.items():
                 asked = Asked(
                     task=task,
                     performer=clips.facts[at]["performer"],
-                    blank=unseen,
-                    faulty=not question.gold_correct if task == "detect" else False,
-                    right=right,
+                    blank=blank,
+                    correct=bool(question.gold_correct),
+                    right=lesson.answer if task != "score" else str(question.gold_score),
                     meant=question.gold_choice or "",
                     options=len(lesson.options),
                 )
-                yield asked, Call(parts=(*parts, lesson.text), request=request, option_words=lesson.options, seed=0)
+                yield asked, exam.call(question, framing, lesson.text, parts, lesson.options)
 
 
 def balanced(asked: Sequence[Asked], said: Sequence[str], weights: Any) -> float:
-    """Return the mean of the shares right among correct and among faulty executions."""
-    right = np.array([one.right == what for one, what in zip(asked, said, strict=True)])
-    shares = []
-    for truth in (True, False):
-        of = weights * np.array([one.faulty == truth for one in asked])
-        shares.append(float((of * right).sum() / of.sum()) if of.sum() else math.nan)
-    return sum(shares) / 2
+    """Return the balanced accuracy."""
+    return exam.balanced(np.array([one.correct for one in asked]), _right(asked, said), weights)
 
 
 def share(asked: Sequence[Asked], said: Sequence[str], weights: Any) -> float:
     """Return the share of right answers."""
-    right = np.array([one.right == what for one, what in zip(asked, said, strict=True)])
-    return float((weights * right).sum() / weights.sum())
+    return float((weights * _right(asked, said)).sum() / weights.sum())
+
+
+def _right(asked: Sequence[Asked], said: Sequence[str]) -> Any:
+    return np.array([one.right == what for one, what in zip(asked, said, strict=True)])
 
 
 def ranks(asked: Sequence[Asked], said: Sequence[str], weights: Any) -> float:
     """Return Spearman's correlation of scores and truth; 0 where every score is the same, as everywhere in AQAudit."""
     repeated = np.repeat(np.arange(len(asked)), weights.astype(int))
-    truth, given = rankdata([float(asked[at].right) for at in repeated]), rankdata([float(said[at]) for at in repeated])
-    return float(np.corrcoef(truth, given)[0, 1]) if truth.std() and given.std() else 0.0
+    truth, given = ([float(what[at]) for at in repeated] for what in ([one.right for one in asked], said))
+    return float(spearmanr(truth, given).statistic) if len(set(truth)) > 1 < len(set(given)) else 0.0
 
 
 MEASURES: dict[str, tuple[str, Callable[[Sequence[Asked], Sequence[str], Any], float]]] = {
@@ -124,7 +110,6 @@ MEASURES: dict[str, tuple[str, Callable[[Sequence[Asked], Sequence[str], Any], f
     "choose": ("accuracy", share),
     "score": ("Spearman", ranks),
 }
-
 #: What any constant answer is worth, and what guessing is.
 NOTHING = {"detect": 0.5, "score": 0.0}
 
@@ -133,18 +118,13 @@ def row(task: str, asked: Sequence[Asked], said: Sequence[str]) -> dict[str, Any
     """Return a task's figures with the pictures and without."""
     name, measure = MEASURES[task]
     found: dict[str, Any] = {"task": task, "measure": name}
-    for blank in (False, True):
+    for place, blank in (("picture", False), ("blank", True)):
         at = [i for i, one in enumerate(asked) if one.task == task and one.blank == blank]
-        part, answers = [asked[i] for i in at], [said[i] for i in at]
-        people = sorted({one.performer for one in part})
-        of = np.array([people.index(one.performer) for one in part])
-        draw = np.random.default_rng(0)
-        drawn = (draw.integers(0, len(people), len(people)) for _ in range(_DRAWS))
-        values = [measure(part, answers, np.bincount(who, minlength=len(people))[of]) for who in drawn]
-        low, high = (float(value) for value in np.nanpercentile(values, [2.5, 97.5]))
-        place = "blank" if blank else "picture"
-        found |= {place: measure(part, answers, np.ones(len(part))), f"{place}_low": low, f"{place}_high": high}
-        found |= {"items": len(part), "performers": len(people)}
+        part = [asked[i] for i in at]
+        of_weights = partial(measure, part, [said[i] for i in at])
+        low, high = exam.interval([one.performer for one in part], of_weights)
+        found |= {place: of_weights(np.ones(len(part))), f"{place}_low": low, f"{place}_high": high}
+        found |= {"items": len(part), "performers": len({one.performer for one in part})}
     options = [one.options for one in asked if one.task == task]
     meant = Counter(one.meant for one in asked if one.task == "choose" and not one.blank)
     found["constant"] = meant.most_common(1)[0][1] / meant.total() if task == "choose" else NOTHING[task]

@@ -17,8 +17,6 @@ except ImportError:
     raise BadInput("figures for papers need altair and vl-convert-python: pip install 'aqaudit[figures]'") from None
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from aqaudit.report.drawing import Figure
     from aqaudit.report.tables import Cell
 
@@ -120,7 +118,7 @@ def _dots(figure: Figure) -> Any:
         ),
     ]
     if guides.chance is not None:
-        layers.insert(0, _dashed([{}]).encode(x=alt.XDatum(guides.chance, scale=scale)))
+        layers.insert(0, _dashed().encode(x=alt.XDatum(guides.chance, scale=scale)))
     return alt.layer(*layers).properties(height=alt.Step(_ROW))
 
 
@@ -145,9 +143,9 @@ def _line(figure: Figure) -> Any:
     ]
     straight: list[Any] = []
     if guides.chance is not None:
-        straight.append(_dashed([{}]).encode(y=alt.YDatum(guides.chance, scale=y_scale)))
+        straight.append(_dashed().encode(y=alt.YDatum(guides.chance, scale=y_scale)))
     if guides.upright is not None:
-        straight.append(_dashed([{}]).encode(x=alt.XDatum(guides.upright, scale=x_scale)))
+        straight.append(_dashed().encode(x=alt.XDatum(guides.upright, scale=x_scale)))
     for points, colour in ((((0.0, 0.0), (1.0, 1.0)) if guides.diagonal else (), "axis"), (guides.fit, "b")):
         if points:
             line = alt.Chart(alt.InlineData(values=[{"x": x, "y": y} for x, y in points]))
@@ -159,8 +157,9 @@ def _line(figure: Figure) -> Any:
     return alt.layer(*straight, *layers).properties(height=_TALL)
 
 
-def _dashed(rows: Sequence[dict[str, float]]) -> Any:
-    return alt.Chart(alt.InlineData(values=list(rows))).mark_rule(color=_role("axis"), strokeDash=[4, 3])
+def _dashed() -> Any:
+    # One empty row: a rule at a place that is no figure of the table.
+    return alt.Chart(alt.InlineData(values=[{}])).mark_rule(color=_role("axis"), strokeDash=[4, 3])
 
 
 def _along(column: str) -> Any:

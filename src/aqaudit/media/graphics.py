@@ -77,13 +77,13 @@ def graphics(performance: Performance) -> Graphics:
         scale = still.width / width
         pictures.append(np.asarray(still.scaled(width, height)))
     at = clip.times_s[positions]
-    shown = tuple((float(at[i]), pictures[i]) for i in {int(i) for i in np.linspace(0, len(at) - 1, 6)})
+    looked_at = sorted({int(i) for i in np.linspace(0, len(at) - 1, 6)})
     found, moving = _found(np.stack([_grey(picture) for picture in pictures]), at, scale)
     return Graphics(
         masks=tuple(found),
         moving=moving,
         seconds=seconds,
-        looked_at=tuple(sorted(shown, key=lambda s: s[0])),
+        looked_at=tuple((float(at[i]), pictures[i]) for i in looked_at),
         scale=scale,
     )
 

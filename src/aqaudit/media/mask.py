@@ -26,8 +26,7 @@ def masked(picture: Picture, masks: Sequence[Mask], time_s: float) -> Picture:
     """
     covered = picture
     for mask in masks:
-        starts, ends = mask.from_s, mask.to_s
-        if (starts is not None and time_s < starts) or (ends is not None and time_s > ends):
+        if not in_effect(mask, time_s):
             continue
         if covered is picture:
             covered = picture.copy()
@@ -42,6 +41,11 @@ def masked(picture: Picture, masks: Sequence[Mask], time_s: float) -> Picture:
         else:
             box[:] = GREY
     return covered
+
+
+def in_effect(mask: Mask, time_s: float) -> bool:
+    """Return whether a mask covers its box at ``time_s`` (seconds on the source's time line)."""
+    return (mask.from_s is None or time_s >= mask.from_s) and (mask.to_s is None or time_s <= mask.to_s)
 
 
 def blurred(picture: Picture, sigma: float) -> Picture:

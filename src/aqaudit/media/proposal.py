@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw
 
+from aqaudit.media.mask import in_effect
 from aqaudit.media.sheet import strips_sheet
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def proposal_sheet(found: Sequence[tuple[Path, Graphics]]) -> Image.Image:
 def _outlined(picture: Image.Image, found: Graphics, time_s: float) -> Image.Image:
     draw = ImageDraw.Draw(picture)
     for mask in found.masks:
-        if (mask.from_s is None or time_s >= mask.from_s) and (mask.to_s is None or time_s <= mask.to_s):
+        if in_effect(mask, time_s):
             x0, y0, x1, y1 = (edge / found.scale for edge in mask.box)
             draw.rectangle((x0 - 1, y0 - 1, x1, y1), outline=_EDGE)
             draw.rectangle((x0, y0, x1 - 1, y1 - 1), outline=_LINE, width=2)

@@ -39,7 +39,7 @@ def damaged_units(packet: bytes, codec: str, size: int) -> bool:
         if begin == at:
             continue
         first = packet[begin]
-        picture = first >> 1 & 63 in _SLICES_HEVC if codec == "hevc" else first & 31 in _SLICES_H264
+        picture = (first >> 1 & 63) in _SLICES_HEVC if codec == "hevc" else (first & 31) in _SLICES_H264
         if first >> 7 or (picture and _forbidden(packet, begin, at)):
             return True
     return False

@@ -101,14 +101,21 @@ class Attempts:
             # A cancellation of ours goes on from here; one that a provider let slip out must not end the run.
             await anyio.lowlevel.checkpoint_if_cancelled()
             raise AskFailed("internal", f"the provider of model '{line.name}' cancelled its own request") from None
-        except TimeoutError:
-            raise AskFailed("timeout", f"no answer within {timeout_s:g} s") from None
         except Exception as error:
-            # A message of unknown origin could hold a key, so only its kind is kept.
-            raise AskFailed("internal", f"{type(error).__name__} in the provider of model '{line.name}'") from error
+            raise slipped_out(error, line.name, timeout_s) from error
         finally:
             budget.end(line.name, aside, usd)
         if usd is None and budget.max_usd is not None:
             line.brakes.stop(f"--max-usd: model '{line.name}' does not say what it used, so what is spent is unknown")
         line.breaker.success()
         return Timed(reply=reply, seconds=time.monotonic() - began)
+
+
+def slipped_out(error: Exception, name: str, timeout_s: float) -> AskFailed:
+    """Return as a failure what the provider of a model let slip out.
+
+    A message of unknown origin could hold a key, so only its kind is kept.
+    """
+    if isinstance(error, TimeoutError):
+        return AskFailed("timeout", f"no answer within {timeout_s:g} s")
+    return AskFailed("internal", f"{type(error).__name__} in the provider of model '{name}'")

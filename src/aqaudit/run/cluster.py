@@ -11,7 +11,7 @@ import os
 import time
 import uuid
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -200,12 +200,9 @@ class RayCrew:
 
     def begin(self) -> None:
         """See that every worker sees the output folder, the data and the estimated poses as this process does."""
-        place = self._place
-        tokens = [folder / "at" / f".{uuid.uuid4().hex}.part" for folder in (self.media, place.estimates) if folder]
-        seen = Place(
-            version=place.version, folder=place.folder, media=place.media, pose=place.pose, estimates=place.estimates,
-            tokens=tokens, files=list(self._files()),
-        )  # fmt: skip
+        folders = (self.media, self._place.estimates)
+        tokens = [folder / "at" / f".{uuid.uuid4().hex}.part" for folder in folders if folder]
+        seen = replace(self._place, tokens=tokens, files=list(self._files()))
         try:
             for token in tokens:
                 token.parent.mkdir(parents=True, exist_ok=True)

@@ -21,6 +21,7 @@ from aqaudit.media.store import MediaStore
 from aqaudit.models.call import AskFailed
 from aqaudit.models.catalog import open_model
 from aqaudit.records import BadInput
+from aqaudit.run.attempts import slipped_out
 from aqaudit.run.showing import make_shown
 
 if TYPE_CHECKING:
@@ -125,16 +126,13 @@ class Worker:
         """Ask a model once."""
         try:
             return await self._opened(name, entry).ask(call)
-        except AskFailed as failed:
+        except BadInput as error:
+            return Trouble(cause="internal", message=str(error))
+        except Exception as error:  # noqa: BLE001 - see the module's word on messages
+            failed = error if isinstance(error, AskFailed) else slipped_out(error, name, entry.timeout_s)
             return Trouble(
                 cause=failed.cause, message=failed.message, status=failed.status, retry_after_s=failed.retry_after_s
             )
-        except BadInput as error:
-            return Trouble(cause="internal", message=str(error))
-        except TimeoutError:
-            return Trouble(cause="timeout", message=f"no answer within {entry.timeout_s:g} s")
-        except Exception as error:  # noqa: BLE001 - see the module's word on messages
-            return Trouble(cause="internal", message=f"{type(error).__name__} in the provider of model '{name}'")
 
     async def close(self) -> None:
         """Close the connections of all models."""
