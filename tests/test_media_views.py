@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aqaudit.media.drawing import coverage, paint
+from aqaudit.media.drawing import coverage, lay, strokes
 from aqaudit.media.posed import Poses
 from aqaudit.media.prepare import prepare, prepare_all
 from aqaudit.media.region import region
@@ -103,7 +103,7 @@ def test_lines_grow_with_the_person():
     palette = np.array([[255, 255, 255]], np.uint8)
     for picture, radius in ((small, 2.0), (large, 6.0)):
         line = np.array([[50.0, 100.0]]), np.array([[150.0, 100.0]])
-        paint(picture, *line, np.array([radius]), np.array([0]), palette)
+        lay(picture, strokes(*line, np.array([radius]), np.array([0]), palette, (200, 200)))
         assert picture[:, 100, 0].astype(float).sum() / 255 == pytest.approx(2 * radius, abs=0.1)
 
 

@@ -7,12 +7,15 @@ the outline, so that edges are smooth over one pixel.
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from aqaudit.media.views import Picture
 
 Floats = NDArray[np.float32]
@@ -91,35 +94,55 @@ def _blank(size: int) -> Floats:
     return buffer
 
 
-def paint(
-    picture: Picture,
+class Stroke(NamedTuple):
+    """What lines of one colour cover of a picture.
+
+    Places in the flattened picture (some come several times), how much of each is covered (N x 1, over 0, to 1), and
+    the colour (RGB).
+    """
+
+    where: NDArray[np.intp]
+    share: Floats
+    colour: Floats
+
+
+def strokes(
     starts: NDArray[np.floating],
     ends: NDArray[np.floating],
     radii: NDArray[np.floating],
     colours: NDArray[np.intp],
     palette: NDArray[np.uint8],
-) -> None:
-    """Draw lines onto a picture (contiguous) in place.
+    size: tuple[int, int],
+) -> list[Stroke]:
+    """Find what lines cover of a picture of a size (width, height), to be laid on any number of them.
 
-    ``colours`` (N) are places in ``palette`` (K x 3). Lines of one colour are united before they are laid on, colour by
-    colour in the order of the palette, so that no seam shows where they meet.
+    ``colours`` (N) are places in ``palette`` (K x 3). Lines of one colour are united, so that no seam shows where they
+    meet; the colours come in the order of the palette.
     """
-    height, width = picture.shape[:2]
-    pixels, covered, line = cover(starts, ends, radii, width, height)
-    flat = picture.reshape(-1, 3)
+    width, height = size
+    grouped = np.argsort(colours, kind="stable")
+    pixels, covered, line = cover(starts[grouped], ends[grouped], radii[grouped], width, height)
     union = _blank(height * width)
-    of = colours[line]
-    for colour in range(len(palette)):
-        mine = np.flatnonzero(of == colour)
-        if not len(mine):
+    # Pixels come line by line, so those of one colour lie together.
+    bounds = np.searchsorted(line, np.searchsorted(colours[grouped], np.arange(len(palette) + 1)))
+    found = []
+    for colour, (begin, end) in enumerate(pairwise(bounds.tolist())):
+        if begin == end:
             continue
-        where = pixels[mine]
-        _raise(union, where, covered[mine])
-        share = union[where][:, None]
-        under = flat[where].astype(np.float32)
-        under += (palette[colour].astype(np.float32) - under) * share + np.float32(0.5)
-        flat[where] = under.astype(np.uint8)
+        where = pixels[begin:end]
+        _raise(union, where, covered[begin:end])
+        found.append(Stroke(where, union[where][:, None], palette[colour].astype(np.float32)))
         union[where] = 0.0
+    return found
+
+
+def lay(picture: Picture, found: Iterable[Stroke]) -> None:
+    """Lay strokes onto a picture (contiguous) of the size that they were found for, in place, one after the other."""
+    flat = picture.reshape(-1, 3)
+    for where, share, colour in found:
+        under = flat[where].astype(np.float32)
+        under += (colour - under) * share + np.float32(0.5)
+        flat[where] = under.astype(np.uint8)
 
 
 def _raise(union: Floats, where: NDArray[np.intp], values: Floats) -> None:

@@ -153,12 +153,13 @@ def _read_packets(container: InputContainer, stream: VideoStream) -> _Packets:
     streams = [one for one in container.streams if one.type in {"video", "audio"}]
     codec = stream.codec_context.name
     size = length_size(codec, stream.codec_context.extradata)
+    ends = dict.fromkeys((one.index for one in streams), 0)  # in ticks: fractions of a second are slow to add
     try:
         for packet in container.demux(*streams):
             if packet.size == 0:
                 continue
             if packet.pts is not None:
-                seen.end_s = max(seen.end_s, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+                ends[packet.stream_index] = max(ends[packet.stream_index], packet.pts + (packet.duration or 0))
             if packet.stream_index != stream.index:
                 continue
             if packet.is_keyframe:
@@ -175,6 +176,7 @@ def _read_packets(container: InputContainer, stream: VideoStream) -> _Packets:
                 raise MediaError(f"{container.name}: over {MAX_PACKETS} frames; cut it into shorter files")
     except av.error.FFmpegError:
         seen.broken = True
+    seen.end_s = max(float(ends[one.index] * (one.time_base or 0)) for one in streams)
     return seen
 
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aqaudit.media.drawing import paint
+from aqaudit.media.drawing import strokes
 from aqaudit.pose.coco17 import LIMBS, SIDES
 from aqaudit.pose.keypoints import person_sizes, sure
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from aqaudit.media.views import Picture
+    from aqaudit.media.drawing import Stroke
     from aqaudit.pose.keypoints import Keypoints
 
 #: Colours (RGB) by the performer's own side: told apart by the colour-blind too, on light and on dark.
@@ -37,24 +37,27 @@ def clip_size(keypoints: Keypoints) -> float:
     return float(np.median(sizes)) if len(sizes) else 0.0
 
 
-def draw(picture: Picture, points: NDArray[np.floating], size: float) -> None:
-    """Draw one row of joints (17 x 3, in pixels of the picture) in place; ``size`` is the person's, in its pixels.
+def drawn(points: NDArray[np.floating], person: float, size: tuple[int, int]) -> list[Stroke]:
+    """Draw one row of joints (17 x 3) for pictures of a size (width, height), in whose pixels they and ``person`` are.
 
-    Joints under the confidence of 0.3, and limbs that end in one, are left out.
+    ``person`` is the person's size. Joints under the confidence of 0.3, and limbs that end in one, are left out.
     """
     known = sure(points)
     limbs = np.flatnonzero(known[_FROM] & known[_TO])
     joints = np.flatnonzero(known)
     if not len(joints):
-        return
+        return []
     xy = points[:, :2]
-    paint(
-        picture,
+    return strokes(
         np.concatenate([xy[_FROM[limbs]], xy[joints]]),
         np.concatenate([xy[_TO[limbs]], xy[joints]]),
         np.concatenate(
-            [np.full(len(limbs), max(_THINNEST, LIMB * size)), np.full(len(joints), max(2 * _THINNEST, JOINT * size))]
+            [
+                np.full(len(limbs), max(_THINNEST, LIMB * person)),
+                np.full(len(joints), max(2 * _THINNEST, JOINT * person)),
+            ]
         ),
         np.concatenate([_LIMB_COLOURS[limbs], _JOINT_COLOURS[joints]]),
         _PALETTE,
+        size,
     )

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+import threading
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from av.sidedata.sidedata import SideData, Type
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 from PIL import Image
 
 from aqaudit.media.mask import masked
 from aqaudit.media.picture import fitted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Hashable, Sequence
     from fractions import Fraction
 
     from aqaudit.media.views import Picture
     from aqaudit.records import Mask
 
+_Made = TypeVar("_Made")
+
 _UPRIGHT = (1, 0, 0, 1)
+# Eight bits, colours at half size both ways: what nearly all videos decode to.
+_COMMON = frozenset({"yuv420p", "yuvj420p"})
 
 
 class Still:
@@ -41,7 +47,7 @@ class Still:
         Turns what a player would show counter-clockwise, by quarter turns in degrees.
     """
 
-    __slots__ = ("_aspect", "_frame", "_masks", "_rotate", "_scaled", "_time_s", "_turn", "_whole", "height", "width")
+    __slots__ = ("_aspect", "_frame", "_made", "_masks", "_rotate", "_time_s", "_turn", "_whole", "height", "width")
 
     def __init__(
         self,
@@ -54,7 +60,7 @@ class Still:
     ) -> None:
         self._masks, self._time_s, self._rotate = masks, time_s, rotate
         self._whole: Picture | None = None
-        self._scaled: dict[tuple[int, int], Picture] = {}
+        self._made: dict[Hashable, Any] = {}
         self._frame = source if isinstance(source, VideoFrame) else None
         if isinstance(source, VideoFrame):
             self._turn = _turn(source)
@@ -74,16 +80,19 @@ class Still:
 
     def scaled(self, width: int, height: int) -> Picture:
         """Return the frame at this size."""
-        if (width, height) not in self._scaled:
-            self._scaled[width, height] = self._at_size(width, height)
-        return self._scaled[width, height]
+        return self.once((width, height), lambda: self._at_size(width, height))
+
+    def once(self, key: Hashable, make: Callable[[], _Made]) -> _Made:
+        """Return what several views need of the frame, made when the first of them asks for it."""
+        if key not in self._made:
+            self._made[key] = make()
+        made: _Made = self._made[key]
+        return made
 
     def _at_size(self, width: int, height: int) -> Picture:
         if self._whole is None and self._frame is not None and not (self._masks or self._rotate):
-            # One pass converts and scales.
             sides = (height, width) if self._turn[0] == 0 else (width, height)
-            small = self._frame.reformat(*sides, format="rgb24", interpolation="AREA", threads=1)
-            return np.ascontiguousarray(_turned(_array(small), self._turn))
+            return np.ascontiguousarray(_turned(_array(_shrunk(self._frame, *sides)), self._turn))
         # Masks are in pixels of the upright frame; scaling first would smear what they cover into their edges.
         return self._resized(self.whole(), width, height)
 
@@ -120,6 +129,24 @@ class Still:
         return _array(frame.reformat(width, height, format="rgb24", interpolation="AREA", threads=1))
 
 
+class _Tools(threading.local):
+    """Each thread's own scaler and converter, which keep their tables from frame to frame."""
+
+    def __init__(self) -> None:
+        self.scaler, self.converter = VideoReformatter(), VideoReformatter()
+
+
+_TOOLS = _Tools()
+
+
+def _shrunk(frame: VideoFrame, width: int, height: int) -> VideoFrame:
+    """Scale a frame, each pixel the mean of those it covers, and convert it to RGB."""
+    if frame.format.name in _COMMON:
+        # Scaled first, it is converted in under half the time; JPEG and MP4 halve the colours again all the same.
+        frame = _TOOLS.scaler.reformat(frame, width, height, interpolation="AREA", threads=1)
+    return _TOOLS.converter.reformat(frame, width, height, format="rgb24", interpolation="AREA", threads=1)
+
+
 def _turn(frame: VideoFrame) -> tuple[int, int, int, int]:
     """Read the display matrix as signs (a, b, c, d): shown x = a x + c y, shown y = b x + d y."""
     for data in frame.side_data:  # (the type stubs take this for a mapping by name)
@@ -132,7 +159,10 @@ def _turn(frame: VideoFrame) -> tuple[int, int, int, int]:
 
 
 def _array(frame: VideoFrame) -> Picture:
-    return np.ascontiguousarray(frame.to_ndarray(), dtype=np.uint8)
+    """Return the pixels of a frame in RGB, without copying them; they keep the frame's memory alive."""
+    plane = frame.planes[0]
+    rows = np.frombuffer(memoryview(plane), dtype=np.uint8).reshape(-1, plane.line_size)[: frame.height]
+    return np.asarray(rows[:, : frame.width * 3].reshape(frame.height, frame.width, 3), dtype=np.uint8)
 
 
 def _turned(stored: Picture, turn: tuple[int, int, int, int]) -> Picture:

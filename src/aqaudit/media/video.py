@@ -40,8 +40,9 @@ _CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,f
 _OPTIONS = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
 # Containers whose headers describe their streams.
 _DESCRIBED = ("mov", "matroska")
-# For every stream, while the file is opened only: decode nothing.
+# While a file is opened only: decode nothing of any stream, and read no more than the header where that tells enough.
 _UNDECODED = [{"skip_frame": "all"}] * 64
+_HEADER = {**_OPTIONS, "probesize": "8192"}
 # FFmpeg's own VP9 decoder reads past damage without a word; libvpx, whose pictures are the same, tells of it.
 _STRICT = {"vp9": "libvpx-vp9"}
 # Decoders for which leaving out unwanted non-reference frames was shown to be bit-exact.
@@ -92,7 +93,7 @@ def open_video(path: Path, *, quick: bool = False) -> Iterator[tuple[InputContai
         if quick:
             # Some containers do not know their streams before they are decoded; the long way says what is wrong.
             with suppress(MediaError):
-                container = closing.enter_context(_opened(path, _UNDECODED))
+                container = closing.enter_context(_opened(path, _HEADER, _UNDECODED))
         if container is None or (quick and not _told(container)):
             closing.close()
             container = closing.enter_context(_opened(path))
@@ -108,12 +109,12 @@ def _told(container: InputContainer) -> bool:
     return container.format.name.startswith(_DESCRIBED) and described
 
 
-def _opened(path: Path, streams: Any = None) -> InputContainer:
+def _opened(path: Path, options: dict[str, str] = _OPTIONS, streams: Any = None) -> InputContainer:
     try:
         return av.open(
             str(path.absolute()),
             "r",
-            container_options=_OPTIONS,
+            container_options=options,
             stream_options=streams,
             metadata_errors="replace",
         )

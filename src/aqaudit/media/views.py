@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from aqaudit.media import skeleton
 from aqaudit.media.cropping import Crop, crop_of
+from aqaudit.media.drawing import lay
 from aqaudit.media.region import hidden, obscured
 from aqaudit.media.video import MediaError
 from aqaudit.records import BadInput, View, nearest
@@ -75,7 +76,11 @@ class Drawing:
             return picture
         if self.view == "overlay" and self.region is None:
             picture = picture.copy()
-        skeleton.draw(picture, points if self.region is None else hidden(points, self.region), size)
+        if self.region is not None:
+            lay(picture, skeleton.drawn(hidden(points, self.region), size, (width, height)))
+        else:  # the same in every view of the frame
+            key = ("skeleton", id(self.pose), width, height)
+            lay(picture, still.once(key, lambda: skeleton.drawn(points, size, (width, height))))
         return picture
 
     def _cropped(self, at: int, still: Still) -> Picture:
