@@ -133,6 +133,11 @@ def picture_at(path: Path) -> np.ndarray:
     return np.asarray(Image.open(path).convert("RGB"))
 
 
+def numbers(shown) -> list[int]:
+    """The numbers of the frames that are shown."""
+    return [number_of(picture_at(part.path)) for part in shown.parts]
+
+
 def decoded(data: bytes) -> tuple[list[float], list[np.ndarray]]:
     """Every frame of a clip with its time, by a plain full decode."""
     with av.open(io.BytesIO(data)) as container:

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from aqaudit.media import video
+from aqaudit.media.decoding import decode
 from aqaudit.media.index import index_video
 from aqaudit.media.prepare import prepare
 from aqaudit.media.store import MediaStore
@@ -25,7 +26,7 @@ from aqaudit.records import BadInput
 from media_clips import (
     cut_with_edit_list,
     make_clip,
-    number_of,
+    numbers,
     performance,
     picture_at,
     remux,
@@ -37,10 +38,6 @@ from media_clips import (
 @pytest.fixture
 def store(tmp_path: Path) -> MediaStore:
     return MediaStore(tmp_path / "store")
-
-
-def numbers(shown) -> list[int]:
-    return [number_of(picture_at(part.path)) for part in shown.parts]
 
 
 CLIPS = {
@@ -91,7 +88,7 @@ def test_frames_are_those_of_a_full_decode_to_the_last_bit(kind, tmp_path):
     index = index_video(clip)
     assert len(index.shown) == len(full) == 60
     for wanted in ([3, 4, 17, 40, 58], [59], list(range(0, 60, 7))):
-        got = list(video.decode(index, wanted, video.Deadline(clip, 60.0)))
+        got = list(decode(index, wanted, video.Deadline(clip, 60.0)))
         assert [one.at for one in got] == wanted
         assert all(np.array_equal(one.frame.to_ndarray(), full[one.at]) for one in got)
 

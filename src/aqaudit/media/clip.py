@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from aqaudit.media import picture
+from aqaudit.media.decoding import decode
 from aqaudit.media.index import VideoIndex, index_video
 from aqaudit.media.sampling import SAME_S, Window, slack_s, window
 from aqaudit.media.source import check_frames, frames_within, kind_of
 from aqaudit.media.still import Still
-from aqaudit.media.video import DECODE_SECONDS, Deadline, MediaError, decode
+from aqaudit.media.video import DECODE_SECONDS, Deadline, MediaError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

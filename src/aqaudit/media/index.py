@@ -18,7 +18,7 @@ import av
 import numpy as np
 
 from aqaudit.media.structure import fragment_damage, matroska_damage
-from aqaudit.media.units import damaged_units, length_size
+from aqaudit.media.units import blanked, damaged_units, length_size
 from aqaudit.media.video import DECODE_SECONDS, Deadline, MediaError, decoder, open_video, packets
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class VideoIndex:
     packets carry no usable stamps (``stamped`` is False) frames are known by their position in the decoder's output.
     ``harmed`` are packets (positions in ``order``), or frames where not stamped, that are known to be damaged.
     ``missing`` says what is there of a cut-off file, for an error message, and is empty for a whole one; the frames
-    listed are then those before the cut.
+    listed are then those before the cut. ``looked`` are the stamps of frames that had their second look.
     """
 
     path: Path
@@ -60,6 +60,7 @@ class VideoIndex:
     harmed: tuple[int, ...]
     missing: str
     codec: str
+    looked: set[int] = field(default_factory=set, compare=False, repr=False)
 
     @property
     def times_s(self) -> NDArray[np.float64]:
@@ -164,7 +165,11 @@ def _read_packets(container: InputContainer, stream: VideoStream) -> _Packets:
                 continue
             if packet.is_keyframe:
                 seen.keys.append(len(seen.stamps))
-            if packet.is_corrupt or (size and damaged_units(bytes(packet), codec, size)):
+            if (
+                packet.is_corrupt
+                or (size and damaged_units(bytes(packet), codec, size))
+                or (codec == "vp9" and blanked(bytes(packet)))
+            ):
                 seen.harmed.append(len(seen.stamps))
             if packet.pts is not None and packet.pts > latest and not packet.is_discard:
                 latest, seen.last_duration = packet.pts, packet.duration or 0
@@ -232,6 +237,9 @@ def _missing(container: InputContainer, stream: VideoStream, seen: _Packets) -> 
         promised = stream.frames
     if promised > count:
         return f"{count} of the {promised} frames that its header promises", count
+    late = _late(seen)
+    if late is not None:
+        return f"a frame whose time, far after that of all others, cannot be its own (the {late + 1}th stored)", late
     found = None
     if form.startswith("matroska"):
         found = matroska_damage(Path(container.name), count)
@@ -246,6 +254,18 @@ def _missing(container: InputContainer, stream: VideoStream, seen: _Packets) -> 
         if promised_s - there_s > max(0.25, 3 / rate if rate else 0.0):
             return f"{there_s:.2f} s of the {promised_s:.2f} s that its header promises", count
     return (f"{count} frames that can be read, and then damage" if seen.broken else ""), count
+
+
+def _late(seen: _Packets) -> int | None:
+    """Return the first packet that is shown longer after it is decoded than any reordering explains."""
+    decoding = [due for due in seen.decoding if due is not None]
+    stamps = [stamp for stamp in seen.stamps if stamp is not None]
+    if len(decoding) < len(seen.decoding) or len(stamps) < len(seen.stamps):
+        return None
+    span = max(decoding) - min(decoding)
+    most = span + MAX_REORDERED * max(1, span // max(1, len(decoding) - 1))
+    late = [number for number, stamp in enumerate(stamps) if stamp - decoding[number] > most]
+    return late[0] if late else None
 
 
 def _trusted_until(seen: _Packets, count: int) -> int:

@@ -10,13 +10,14 @@ import av
 
 from aqaudit.media import encode
 from aqaudit.media.clip import opened
+from aqaudit.media.decoding import decode
 from aqaudit.media.index import VideoIndex
 from aqaudit.media.perturb import check_perturbation, order
 from aqaudit.media.pose_text import pose_text
 from aqaudit.media.sampling import sample
 from aqaudit.media.showings import Showing
 from aqaudit.media.still import Still
-from aqaudit.media.video import DECODE_SECONDS, Deadline, MediaError, decode, open_video
+from aqaudit.media.video import DECODE_SECONDS, Deadline, MediaError, open_video
 from aqaudit.media.views import check_view, drawing
 from aqaudit.records import Shown
 

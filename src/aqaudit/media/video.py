@@ -1,4 +1,4 @@
-"""Videos: opening files safely, and decoding exactly the wanted frames.
+"""Videos: opening files safely, within bounds.
 
 PyAV is the one reader that is right on every awkward file that was tried, provided that the frames are counted here
 (:mod:`aqaudit.media.index`): a cut-off file decodes to fewer frames without a word, and damage is only a flag on the
@@ -9,27 +9,21 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack, contextmanager, suppress
-from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import av
-import numpy as np
 from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
 
 from aqaudit.records import BadInput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from fractions import Fraction
+    from collections.abc import Iterator
     from pathlib import Path
 
     from av.container import InputContainer
     from av.packet import Packet
-    from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
-
-    from aqaudit.media.index import VideoIndex
 
 MAX_PIXELS = 100_000_000  # of one picture: 100 megapixels
 MAX_FRAMES = 10_000  # sent of one clip
@@ -45,24 +39,10 @@ _UNDECODED = [{"skip_frame": "all"}] * 64
 _HEADER = {**_OPTIONS, "probesize": "8192"}
 # FFmpeg's own VP9 decoder reads past damage without a word; libvpx, whose pictures are the same, tells of it.
 _STRICT = {"vp9": "libvpx-vp9"}
-# Decoders for which leaving out unwanted non-reference frames was shown to be bit-exact.
-_SKIPPING = ("h264", "hevc", "mpeg4")
 
 
 class MediaError(BadInput):
     """A source that cannot be shown as asked: unreadable, cut off, damaged or too large; names the file."""
-
-
-class _UnsureError(Exception):
-    """The short way of decoding met something odd; the long way decides."""
-
-
-class Decoded(NamedTuple):
-    """A decoded frame: its position among the shown ones, and the width of its pixels over their height if known."""
-
-    at: int
-    frame: VideoFrame
-    aspect: Fraction | None
 
 
 class Deadline:
@@ -71,6 +51,11 @@ class Deadline:
     def __init__(self, path: Path, seconds: float) -> None:
         self.path, self.seconds = path, seconds
         self.ends = time.monotonic() + seconds
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until then."""
+        return self.ends - time.monotonic()
 
     def check(self) -> None:
         """Raise :class:`MediaError` once the time is over."""
@@ -171,157 +156,3 @@ def packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[V
         yield from container.demux(stream)
     except av.error.FFmpegError:
         return
-
-
-def decode(index: VideoIndex, wanted: Sequence[int], deadline: Deadline) -> Iterator[Decoded]:
-    """Decode the wanted frames (positions in ``index.shown``, increasing) in the order shown, and nothing needless.
-
-    Only the stretches from a key frame to the last wanted frame after it are decoded, without their unwanted
-    non-reference frames. Whatever looks odd on that way is decoded again in full before anything is said about it.
-
-    Raises
-    ------
-    MediaError
-        A wanted frame is damaged, rests on a damaged one, or is not there; or the time is over.
-    """
-    given = 0
-    for quick in (True, False) if index.stamped else ():
-        try:
-            for item in islice(_decode_stretches(index, wanted, deadline, quick=quick), given, None):
-                yield item
-                given += 1
-        except (_UnsureError, av.error.FFmpegError):
-            continue
-        return
-    yield from islice(_decode_all(index, wanted, deadline), given, None)
-
-
-def _stretches(index: VideoIndex, wanted: Sequence[int]) -> list[tuple[int, int, list[int]]]:
-    """Group wanted frames into (first packet, last packet, frames): overlapping stretches become one."""
-    found: list[tuple[int, int, list[int]]] = []
-    for position, last in zip(wanted, index.packets(wanted), strict=True):
-        first = index.key(last)
-        if found and first <= found[-1][1]:
-            begin, end, inside = found[-1]
-            found[-1] = (begin, max(end, last), [*inside, position])
-        else:
-            found.append((first, last, [position]))
-    return found
-
-
-def _decode_stretches(
-    index: VideoIndex, wanted: Sequence[int], deadline: Deadline, *, quick: bool
-) -> Iterator[Decoded]:
-    targets = index.packets(wanted)
-    stamps = {int(index.shown[position]) for position in wanted}
-    if any(index.reaches(harmed, targets) for harmed in index.harmed):
-        raise _UnsureError
-    with open_video(index.path, quick=quick) as (container, stream):
-        context = decoder(stream)
-        skipping = context.name in _SKIPPING
-        numbered = _numberedpackets(index, container, stream, index.key(targets[0]))
-        for first, last, inside in _stretches(index, wanted):
-            coming = iter(inside)
-            expected = next(coming, None)
-            for number, packet in numbered:
-                if number < first:
-                    continue
-                deadline.check()
-                if skipping:
-                    context.skip_frame = "DEFAULT" if packet.pts in stamps else "NONREF"
-                frames = context.decode(packet)
-                if number == last:
-                    frames += context.decode(None)
-                    context.flush_buffers()
-                for frame in frames:
-                    _judge(index, frame, targets)
-                    if frame.pts not in stamps:
-                        continue
-                    if expected is None or frame.pts != index.shown[expected]:
-                        raise _UnsureError
-                    yield Decoded(expected, frame, _aspect(stream))
-                    expected = next(coming, None)
-                if number == last:
-                    break
-            if expected is not None:
-                raise _UnsureError
-
-
-def _judge(index: VideoIndex, frame: VideoFrame, targets: Sequence[int]) -> None:
-    if frame.is_corrupt:
-        at = np.flatnonzero(index.order == frame.pts)
-        if not len(at) or index.reaches(int(at[0]), targets):
-            raise _UnsureError
-
-
-def _numberedpackets(
-    index: VideoIndex, container: InputContainer, stream: VideoStream, first: int
-) -> Iterator[tuple[int, Packet[VideoStream]]]:
-    """Packets with their places in decoding order, from ``first`` or a little before it."""
-    number = 0
-    if first > 0:
-        container.seek(int(index.order[first]), stream=stream)
-    for count, packet in enumerate(container.demux(stream)):
-        if packet.size == 0:
-            continue
-        if count == 0 and first > 0:
-            at = np.flatnonzero(index.order == packet.pts)
-            if not len(at) or at[0] > first:
-                raise _UnsureError
-            number = int(at[0])
-        if number >= len(index.order) or packet.pts != index.order[number]:
-            raise _UnsureError
-        yield number, packet
-        number += 1
-
-
-def _decode_all(index: VideoIndex, wanted: Sequence[int], deadline: Deadline) -> Iterator[Decoded]:
-    """Decode from the start of the file, every frame, and be the judge of what is damaged."""
-    targets = index.packets(wanted) if index.stamped else list(wanted)
-    for harmed in index.harmed:
-        if index.reaches(harmed, targets):
-            raise _damaged(index, harmed)
-    coming = iter(wanted)
-    expected = next(coming, None)
-    count = 0
-    with open_video(index.path) as (container, stream):
-        context = decoder(stream)
-        for number, packet in enumerate(packets(container, stream)):
-            deadline.check()
-            try:
-                frames = context.decode(packet if packet.size else None)
-            except av.error.FFmpegError:
-                if index.stamped and index.reaches(number, targets):
-                    raise _damaged(index, number) from None
-                continue
-            for frame in frames:
-                if frame.is_corrupt and index.stamped:
-                    at = np.flatnonzero(index.order == frame.pts)
-                    if len(at) and index.reaches(int(at[0]), targets):
-                        raise _damaged(index, int(at[0]))
-                here = frame.pts == index.shown[expected] if index.stamped else count == expected
-                count += 1
-                if here and expected is not None:
-                    yield Decoded(expected, frame, _aspect(stream))
-                    expected = next(coming, None)
-                    if expected is None:
-                        return
-    if expected is not None:
-        raise MediaError(
-            f"{index.path}: {len(wanted) - wanted.index(expected)} of {len(wanted)} wanted frames cannot be decoded, "
-            f"the first at {index.times_s[expected]:.2f} s; replace the file or leave this performance out"
-        )
-
-
-def _aspect(stream: VideoStream) -> Fraction | None:
-    """Return the width of a pixel over its height, as the container says, or else the pictures themselves."""
-    return stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
-
-
-def _damaged(index: VideoIndex, packet: int) -> MediaError:
-    stamp = int(index.order[min(packet, len(index.order) - 1)])
-    at_s = float((stamp - int(index.shown[0])) * index.time_base)
-    return MediaError(
-        f"{index.path}: damaged at {max(0.0, at_s):.2f} s, within the frames wanted; "
-        "replace the file or leave this performance out"
-    )
