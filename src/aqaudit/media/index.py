@@ -47,7 +47,8 @@ class VideoIndex:
     packets carry no usable stamps (``stamped`` is False) frames are known by their position in the decoder's output.
     ``harmed`` are packets (positions in ``order``), or frames where not stamped, that are known to be damaged.
     ``missing`` says what is there of a cut-off file, for an error message, and is empty for a whole one; the frames
-    listed are then those before the cut. ``looked`` are the stamps of frames that had their second look.
+    listed are then those before the cut. ``pixels`` are those of a stored picture, ``looked`` the stamps of frames that
+    had their second look.
     """
 
     path: Path
@@ -60,6 +61,7 @@ class VideoIndex:
     harmed: tuple[int, ...]
     missing: str
     codec: str
+    pixels: int
     looked: set[int] = field(default_factory=set, compare=False, repr=False)
 
     @property
@@ -211,6 +213,7 @@ def _read_index(path: Path, container: InputContainer, stream: VideoStream) -> V
         harmed=tuple(seen.harmed),
         missing=missing,
         codec=stream.codec_context.name,
+        pixels=stream.codec_context.width * stream.codec_context.height,
     )
 
 
@@ -328,6 +331,7 @@ def _index_by_decoding(path: Path) -> VideoIndex:
             harmed=tuple(harmed),
             missing=missing,
             codec=stream.codec_context.name,
+            pixels=stream.codec_context.width * stream.codec_context.height,
         )
 
 

@@ -8,6 +8,7 @@ it never does, whatever the change, those bytes mean nothing, and what comes bef
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import av
@@ -70,24 +71,23 @@ def check_h264(index: VideoIndex, wanted: Sequence[int], deadline: Deadline, *, 
     UnsureError
         The file reads otherwise than its index says.
     """
+    if index.pixels >= LARGE * 256:
+        return
     with open_video(index.path, quick=True) as (_, stream):
-        context = stream.codec_context
-        if context.width * context.height >= LARGE * 256:
-            return
-        size = length_size("h264", context.extradata)
+        size = length_size("h264", stream.codec_context.extradata)
     stamps = {int(index.shown[position]) for position in wanted}
-    for stretch in stretches(index, wanted):
-        which, most = 0, 1
-        while which < min(most, MOST_SLICES):
-            left: set[int] | None = None
-            for change in _CHANGES:
-                left, slices = _indifferent(index, stretch, stamps, _How(which, change, size, seek), left, deadline)
-                most = max(most, slices)
-                if not left:
-                    break
-            if left:
-                raise damaged(index, min(left))
-            which += 1
+    runs = stretches(index, wanted)
+    which, most = 0, 1
+    while which < min(most, MOST_SLICES):
+        left: set[int] | None = None
+        for change in _CHANGES:
+            left, slices = _indifferent(index, runs, stamps, _How(which, change, size, seek), left, deadline)
+            most = max(most, slices)
+            if not left:
+                break
+        if left:
+            raise damaged(index, min(left))
+        which += 1
 
 
 class _How(NamedTuple):
@@ -100,9 +100,9 @@ class _How(NamedTuple):
 
 
 def _indifferent(
-    index: VideoIndex, stretch: Stretch, stamps: set[int], how: _How, among: set[int] | None, deadline: Deadline
+    index: VideoIndex, runs: list[Stretch], stamps: set[int], how: _How, among: set[int] | None, deadline: Deadline
 ) -> tuple[set[int], int]:
-    """Decode a stretch with a slice of each picture changed.
+    """Decode stretches with a slice of each picture changed.
 
     Parameters
     ----------
@@ -116,40 +116,43 @@ def _indifferent(
     tuple
         The packets whose pictures come out as if nothing was changed; the largest number of slices of a picture.
     """
-    last = stretch.last if among is None else max(among)
-    changed: dict[int, int] = {}
     found: set[int] = set()
     most = 0
     with open_video(index.path, quick=True) as (container, stream):
         context = decoder(stream)
-        for number, packet in numbered(index, container, stream, stretch.first if how.seek else 0):
-            if number < stretch.first:
+        coded = numbered(index, container, stream, runs[0].first if how.seek else 0)
+        for first, last, _ in runs:
+            if among is not None and not any(first <= number <= last for number in among):
                 continue
-            deadline.check()
-            context.skip_frame = "DEFAULT" if packet.pts in stamps else "NONREF"
-            sent: Packet[Any] = packet
-            if packet.pts is not None and (among is None or number in among):
-                whole = bytes(packet)
-                slices = [span for span in spans(whole, how.size) if whole[span[0]] & 31 in _SLICES]
-                most = max(most, len(slices))
-                data = _with_changed_tail(whole, slices[how.which], how) if how.which < len(slices) else None
-                if data is None and among is not None:
-                    found.add(number)  # too short for this change: what the others told stands
-                elif data is not None:
-                    changed[packet.pts] = number
-                    sent = Packet(data)
-                    sent.pts, sent.dts, sent.time_base = packet.pts, packet.dts, packet.time_base
-                    sent.is_keyframe = packet.is_keyframe
-            frames = []
-            try:
-                frames = context.decode(sent)
+            changed: dict[int, int] = {}
+            for number, packet in coded:
+                if number < first:
+                    continue
+                deadline.check()
+                sent: Packet[Any] = packet
+                if among is None or number in among:
+                    whole = bytes(packet)
+                    slices = [span for span in spans(whole, how.size) if whole[span[0]] & 31 in _SLICES]
+                    most = max(most, len(slices))
+                    data = _with_changed_tail(whole, slices[how.which], how) if how.which < len(slices) else None
+                    if data is not None:
+                        changed[int(index.order[number])] = number
+                        sent = Packet(data)
+                        sent.pts, sent.dts, sent.time_base = packet.pts, packet.dts, packet.time_base
+                        sent.is_keyframe = packet.is_keyframe
+                    elif among is not None:
+                        found.add(number)  # too short for this change: what the others told stands
+                context.skip_frame = "DEFAULT" if packet.pts in stamps else "NONREF"
+                frames = []
+                with suppress(av.error.FFmpegError):  # a complaint: no picture comes of it
+                    frames = context.decode(sent)
                 if number == last:
-                    frames += context.decode(None)
-            except av.error.FFmpegError:
-                changed.pop(packet.pts or 0, None)
-            found.update(changed[frame.pts] for frame in frames if frame.pts in changed and not frame.is_corrupt)
-            if number == last:
-                break
+                    with suppress(av.error.FFmpegError):
+                        frames += context.decode(None)
+                    context.flush_buffers()
+                found.update(changed[frame.pts] for frame in frames if frame.pts in changed and not frame.is_corrupt)
+                if number == last:
+                    break
     return found, most
 
 
