@@ -19,6 +19,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import av
+
 from aqaudit.media import libde265_process as process
 from aqaudit.media.stretches import damaged, numbered, stretches
 from aqaudit.media.units import header_units, length_size, spans
@@ -78,9 +80,12 @@ def check_hevc(index: VideoIndex, wanted: Sequence[int], deadline: Deadline, *, 
     watch.start()
     try:
         _asked(child, index, wanted, deadline, seek=seek)
+    except av.error.FFmpegError:  # of the file, and for the decoder to judge; some are OSErrors too
+        raise
     except (OSError, EOFError):
         deadline.check()
-        if child.wait() != process.NO_LIBRARY:
+        child.communicate()
+        if child.returncode != process.NO_LIBRARY:
             raise MediaError(
                 f"{index.path}: libde265, with which HEVC is checked for damage, fails on it; replace the file, "
                 "re-encode it, for example as H.264, or leave this performance out"

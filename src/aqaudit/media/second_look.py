@@ -9,15 +9,17 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import av
+
 from aqaudit.media.libde265 import check_hevc
 from aqaudit.media.stretches import UnsureError
 from aqaudit.media.tails import check_h264
+from aqaudit.media.video import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from aqaudit.media.index import VideoIndex
-    from aqaudit.media.video import Deadline
 
 
 def second_look(index: VideoIndex, wanted: Sequence[int], deadline: Deadline) -> None:
@@ -26,14 +28,16 @@ def second_look(index: VideoIndex, wanted: Sequence[int], deadline: Deadline) ->
     Raises
     ------
     MediaError
-        A picture that a wanted frame rests on is damaged; or the time is over.
+        A picture that a wanted frame rests on is damaged; or the time, as much again as ``deadline`` gave, is over.
     """
     check = {"h264": check_h264, "hevc": check_hevc}.get(index.codec)
     new = [position for position in wanted if int(index.shown[position]) not in index.looked]
     if check is None or not index.stamped or not new:
         return
+    own = Deadline(index.path, deadline.seconds)
     for seek in (True, False):
-        with suppress(UnsureError):
-            check(index, new, deadline, seek=seek)
+        # What reads otherwise than its index, or not at all, is for the decoder to judge.
+        with suppress(UnsureError, av.error.FFmpegError):
+            check(index, new, own, seek=seek)
             index.looked.update(int(index.shown[position]) for position in new)
             return
