@@ -74,10 +74,10 @@ def numbered(
 
 
 def damaged(index: VideoIndex, packet: int, why: str = "") -> MediaError:
-    """Return the error that names a damaged packet."""
+    """Return the error that names a damaged packet, and says why it is thought to be though it can be decoded."""
     stamp = int(index.order[min(packet, len(index.order) - 1)])
     at_s = float((stamp - int(index.shown[0])) * index.time_base)
     return MediaError(
         f"{index.path}: damaged at {max(0.0, at_s):.2f} s, within the frames wanted{why and f' ({why})'}; "
-        "replace the file or leave this performance out"
+        f"replace the file{why and ', encode it anew if it plays well,'} or leave this performance out"
     )

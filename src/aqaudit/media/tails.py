@@ -1,9 +1,9 @@
-"""Tails: whether coded pictures of H.264 end where their data end.
+"""Tails: whether coded pictures end where their data end, found by changing the ends.
 
-Behind a changed byte a decoder reads on until something cannot be, but a small picture may be over before. Where it
-then needs more data than there are FFmpeg's decoder tells, and where some are left it does not. So each picture is
-decoded with its last bytes taken away or replaced. A sound one cannot do without them, and the decoder complains; where
-it never does, whatever the change, those bytes mean nothing, and what comes before them is not what was written.
+Behind a changed byte a decoder reads on until something cannot be, but a picture may be over before. Where it then
+needs more data than there are decoders tell, and where some are left they do not. So each picture is decoded with its
+last bytes taken away or replaced. A sound one cannot do without them, and the decoder complains; where it never does,
+whatever the change, those bytes mean nothing, and what comes before them is not what was written.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from aqaudit.media.units import length_size, spans
 from aqaudit.media.video import decoder, open_video
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from aqaudit.media.index import VideoIndex
     from aqaudit.media.stretches import Stretch
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 LARGE = 2000
 #: Bytes under which a slice is not judged: next to its header it has no tail to speak of.
 LEAST = 64
+#: What is said of a damaged picture.
+ELSEWHERE = "the data of a picture do not end where it does"
 #: Slices of a picture that are judged.
 MOST_SLICES = 8
 
@@ -37,25 +39,25 @@ _SLICES = frozenset({1, 5})
 _NOISE = bytes(1 + (number * number * 37 + number * 101) % 255 for number in range(64))
 
 
-class _Change(NamedTuple):
+class Change(NamedTuple):
     """So many bytes cut from the end of a slice, and what is written over those before them."""
 
     cut: int
     over: bytes = b""
 
 
-# From small to large: most sound pictures need the first only, and all need one of the first few.
-_CHANGES = (
-    _Change(16),
-    _Change(8, b"\xff" * 8),
-    _Change(8, b"\xaa" * 8),
-    _Change(8, _NOISE[:8]),
-    _Change(24),
-    _Change(8, _NOISE[8:24]),
-    _Change(16, b"\xff" * 16),
-    _Change(40),
-    _Change(16, _NOISE[24:56]),
-    _Change(64),
+#: From small to large: most sound pictures need the first only, and all need one of the first few.
+CHANGES = (
+    Change(16),
+    Change(8, b"\xff" * 8),
+    Change(8, b"\xaa" * 8),
+    Change(8, _NOISE[:8]),
+    Change(24),
+    Change(8, _NOISE[8:24]),
+    Change(16, b"\xff" * 16),
+    Change(40),
+    Change(16, _NOISE[24:56]),
+    Change(64),
 )
 
 
@@ -78,23 +80,42 @@ def check_h264(index: VideoIndex, wanted: Sequence[int], deadline: Deadline, *, 
     stamps = {int(index.shown[position]) for position in wanted}
     runs = stretches(index, wanted)
     which, most = 0, 1
+
+    def indifferent(change: Change, among: set[int] | None) -> set[int]:
+        nonlocal most
+        found, slices = _indifferent(index, runs, stamps, _How(which, change, size, seek), among, deadline)
+        most = max(most, slices)
+        return found
+
     while which < min(most, MOST_SLICES):
-        left: set[int] | None = None
-        for change in _CHANGES:
-            left, slices = _indifferent(index, runs, stamps, _How(which, change, size, seek), left, deadline)
-            most = max(most, slices)
-            if not left:
-                break
-        if left:
-            raise damaged(index, min(left))
+        judge(index, indifferent)
         which += 1
+
+
+def judge(index: VideoIndex, indifferent: Callable[[Change, set[int] | None], set[int]]) -> None:
+    """Change the ends of pictures in one way after the other.
+
+    ``indifferent`` decodes pictures (places in decoding order; None: all) with a change and returns those for which it
+    makes no difference.
+
+    Raises
+    ------
+    MediaError
+        No change makes a difference to some picture.
+    """
+    left: set[int] | None = None
+    for change in CHANGES:
+        left = indifferent(change, left)
+        if not left:
+            return
+    raise damaged(index, min(left or {0}), ELSEWHERE)
 
 
 class _How(NamedTuple):
     """Which slice of pictures is changed and how; of how many bytes unit lengths are; whether to go there at once."""
 
     which: int
-    change: _Change
+    change: Change
     size: int
     seek: bool
 
@@ -134,7 +155,9 @@ def _indifferent(
                     whole = bytes(packet)
                     slices = [span for span in spans(whole, how.size) if whole[span[0]] & 31 in _SLICES]
                     most = max(most, len(slices))
-                    data = _with_changed_tail(whole, slices[how.which], how) if how.which < len(slices) else None
+                    data = None
+                    if how.which < len(slices):
+                        data = with_changed_tail(whole, slices[how.which], how.change, how.size)
                     if data is not None:
                         changed[int(index.order[number])] = number
                         sent = Packet(data)
@@ -156,15 +179,18 @@ def _indifferent(
     return found, most
 
 
-def _with_changed_tail(packet: bytes, span: tuple[int, int], how: _How) -> bytes | None:
-    """Change the end of a slice (its first byte and the one after its last); None where it is too short."""
+def with_changed_tail(packet: bytes, span: tuple[int, int], change: Change, size: int) -> bytes | None:
+    """Change the end of a slice (its first byte and the one after its last); None where it is too short.
+
+    ``size`` is of how many bytes the length before each unit is; 0: there are start codes instead.
+    """
     begin, end = span
     kept = packet[begin:end].rstrip(b"\0")
     while kept.endswith(b"\0\0\3"):  # words of zeros that fill a picture up
         kept = kept[:-3].rstrip(b"\0")
-    gone = how.change.cut + len(how.change.over)
+    gone = change.cut + len(change.over)
     if len(kept) < max(LEAST, 2 * gone):
         return None
-    kept = kept[:-gone] + how.change.over
-    head = packet[: begin - how.size] + (len(kept).to_bytes(how.size, "big") if how.size else b"")
+    kept = kept[:-gone] + change.over
+    head = packet[: begin - size] + (len(kept).to_bytes(size, "big") if size else b"")
     return head + kept + packet[end:]
