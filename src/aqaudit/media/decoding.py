@@ -9,7 +9,7 @@ import av
 import numpy as np
 
 from aqaudit.media.second_look import second_look
-from aqaudit.media.stretches import SKIPPING, UnsureError, damaged, numbered, stretches
+from aqaudit.media.stretches import UnsureError, damaged, numbered, stretches
 from aqaudit.media.video import MediaError, decoder, open_video, packets
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from aqaudit.media.index import VideoIndex
     from aqaudit.media.video import Deadline
+
+# Decoders for which leaving out unwanted non-reference frames was shown to be bit-exact.
+_SKIPPING = ("h264", "hevc", "mpeg4")
 
 
 class Decoded(NamedTuple):
@@ -64,7 +67,7 @@ def _decode_stretches(
         raise UnsureError
     with open_video(index.path, quick=quick) as (container, stream):
         context = decoder(stream)
-        skipping = context.name in SKIPPING
+        skipping = context.name in _SKIPPING
         coded = numbered(index, container, stream, index.key(targets[0]))
         for first, last, inside in stretches(index, wanted):
             coming = iter(inside)

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
     from aqaudit.media.index import VideoIndex
 
-#: Decoders for which leaving out unwanted non-reference frames was shown to be bit-exact.
-SKIPPING = ("h264", "hevc", "mpeg4")
-
 
 class UnsureError(Exception):
     """A file reads otherwise than its index says, or something in it looks odd; a longer way decides."""
