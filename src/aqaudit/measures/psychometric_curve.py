@@ -144,16 +144,27 @@ def _posterior(levels: Floats, total: Floats, said: Floats, axes: _Axes, effect:
     allowed = amplitude > _EDGE / 2
     log = np.zeros((threshold.size, width.size, guess.size, lapse.size))
     amplitude = np.where(allowed, amplitude, 1.0)
+    # All in two buffers: to ask the system for a new one at every step takes longer than the arithmetic.
+    p, part = np.empty_like(log), np.empty_like(log)
     for at in range(levels.size):
-        p = guess[:, np.newaxis] + amplitude * rise[:, :, at, np.newaxis, np.newaxis]
-        p = np.clip(p, 1e-9, 1 - 1e-9)
-        log += said[at] * np.log(p) + (total[at] - said[at]) * np.log1p(-p)
-    log = log / effect + _log_prior(levels, threshold, width)[:, :, np.newaxis, np.newaxis]
+        np.multiply(amplitude, rise[:, :, at, np.newaxis, np.newaxis], out=p)
+        p += guess[:, np.newaxis]
+        np.clip(p, 1e-9, 1 - 1e-9, out=p)
+        np.log(p, out=part)
+        part *= said[at]
+        np.log1p(np.negative(p, out=p), out=p)
+        p *= total[at] - said[at]
+        part += p
+        log += part
+    log /= effect
+    log += _log_prior(levels, threshold, width)[:, :, np.newaxis, np.newaxis]
     log[:, :, ~allowed] = -np.inf
-    weight = np.exp(log - log.max())
+    log -= log.max()
+    weight = np.exp(log, out=log)
     # Each point stands for the cell around it, and cells along the widths differ in size.
     weight *= _cells(threshold)[:, np.newaxis, np.newaxis, np.newaxis] * _cells(width)[:, np.newaxis, np.newaxis]
-    return np.asarray(weight / weight.sum())
+    weight /= weight.sum()
+    return weight
 
 
 def _log_prior(levels: Floats, threshold: Floats, width: Floats) -> Floats:
