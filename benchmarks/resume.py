@@ -33,9 +33,9 @@ def main() -> None:
 
     import aqaudit
     from aqaudit import Study, datasets
-    from aqaudit.run import showing
-    from aqaudit.run.preparation import RunOptions
-    from aqaudit.run.preparation import prepare as plan_run
+    from aqaudit.engine import showing
+    from aqaudit.engine.preparation import RunOptions
+    from aqaudit.engine.preparation import prepare as plan_run
 
     arrived: list[float] = []
     used: list[float] = []

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from answers_tables import booleans, choices, judge, marker, scores
-from aqaudit.audits import AUDITS, as_json, audit, format_signature, permutation, verdicts
+from aqaudit.audits import AUDITS, audit, format_signature, permutation, verdicts
 from aqaudit.audits.scope import headline_scopes, narrow
 from aqaudit.table import SCHEMA, normalise
 
@@ -237,7 +237,7 @@ def test_what_cannot_be_judged_gets_a_reason_and_no_exception(name):
         assert finding.why
         assert finding.summary
         assert finding.low is None or not finding.headline
-    json.dumps(as_json(result), allow_nan=False)
+    json.dumps(result.as_json(), allow_nan=False)
 
 
 @pytest.mark.parametrize(
@@ -255,11 +255,11 @@ def test_a_table_that_lacks_something_is_skipped_with_what_it_lacks(frame, reaso
     assert {finding.verdict for finding in result.findings} == {"skipped"}
     assert reason in result.skipped["chance"]
     assert result.skipped.keys() == AUDITS.keys()
-    json.dumps(as_json(result), allow_nan=False)
+    json.dumps(result.as_json(), allow_nan=False)
 
 
 def test_the_json_has_the_fields_of_the_contract():
-    result = as_json(audit(judge(0.7)))
+    result = audit(judge(0.7)).as_json()
     assert set(result) == {"signature", "findings"}
     fields = "audit scope measure value low high chance n clusters headline verdict flag summary"
     assert all(list(finding) == fields.split() for finding in result["findings"])

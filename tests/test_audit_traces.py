@@ -165,9 +165,9 @@ def test_kappa_is_nothing_when_both_scorers_are_constant() -> None:
 def test_the_order_of_rows_changes_nothing() -> None:
     frame = answers(TRACES["contradicted"])
     steps = judged(frame, agree=0.8)
-    once = audits.as_json(audits.audit(frame, {"kinematics": MOVEMENT, "trace_steps": steps}))
+    once = audits.audit(frame, {"kinematics": MOVEMENT, "trace_steps": steps}).as_json()
     mixed = [f.sample(fraction=1, shuffle=True, seed=9) for f in (frame, MOVEMENT, steps)]
-    again = audits.as_json(audits.audit(mixed[0], {"kinematics": mixed[1], "trace_steps": mixed[2]}))
+    again = audits.audit(mixed[0], {"kinematics": mixed[1], "trace_steps": mixed[2]}).as_json()
     assert json.dumps(once) == json.dumps(again)
 
 

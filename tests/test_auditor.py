@@ -16,7 +16,7 @@ from sklearn import metrics
 import aqaudit
 import made
 from aqaudit import Study, read_answers
-from aqaudit.audits import as_json, audit
+from aqaudit.audits import audit
 from aqaudit.measures import MEASURES, probabilities
 from test_audits import everything, framed, run
 
@@ -143,7 +143,7 @@ def test_odd_tags_orders_and_probabilities_raise_nothing():
         .then(pl.lit([7, 8]))
         .otherwise(pl.lit([], pl.List(pl.Int64))),
     )
-    json.dumps(as_json(audit(frame)), allow_nan=False)
+    json.dumps(audit(frame).as_json(), allow_nan=False)
 
 
 def test_the_figure_is_held_against_the_best_constant_answer_too(tables):

@@ -13,7 +13,7 @@ from scipy import stats
 from sklearn import metrics
 
 from answers_tables import asked_again, booleans, marker, preferences, scores, shown_options
-from aqaudit.audits import AUDITS, as_json, audit, verdicts
+from aqaudit.audits import AUDITS, audit, verdicts
 from aqaudit.audits.breakdown import corrected
 from aqaudit.audits.collapse import judge as collapsed
 from aqaudit.audits.finding import Finding
@@ -96,7 +96,7 @@ def test_findings_are_plain_json_name_rows_that_exist_and_only_headlines_fail():
     result = audit(frame)
     made = {finding.audit for finding in result.findings if finding.verdict != "skipped"}
     assert made >= set(AUDITS) - {"traces", "psychometric"}
-    json.dumps(as_json(result), allow_nan=False)
+    json.dumps(result.as_json(), allow_nan=False)
     for finding in result.findings:
         json.dumps(dict(finding.details), allow_nan=False)
         assert set(finding.rows) <= set(frame["answer_key"])

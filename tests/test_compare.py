@@ -151,9 +151,9 @@ def test_weighted_ranks_are_the_ranks_of_the_repeated_rows(values: list[int], we
 
 def test_the_order_of_rows_changes_nothing() -> None:
     a, b = judge(0.6, 1, model="x"), judge(0.7, 2, model="y")
-    once = comparison.as_json(comparison.compare(pair(a, b)))["findings"]
+    once = comparison.compare(pair(a, b)).as_json()["findings"]
     mixed = [rows.sample(fraction=1, shuffle=True, seed=s) for s, rows in ((1, a), (2, b))]
-    assert comparison.as_json(comparison.compare(pair(*mixed)))["findings"] == once
+    assert comparison.compare(pair(*mixed)).as_json()["findings"] == once
 
 
 def test_several_scopes_are_a_family() -> None:

@@ -19,7 +19,7 @@ import made_llm_fms
 import made_mtl_aqa
 import made_ui_prmd
 from aqaudit import BadInput, Study, datasets, read_answers
-from aqaudit.report import write
+from aqaudit.reporting.folder import write
 
 SHORT = made_finefs.SHORT
 

@@ -29,7 +29,7 @@ from aqaudit.models import catalog
 from aqaudit.models.call import RETRYABLE, Cause
 from aqaudit.models.planted import Planted
 from aqaudit.pose import kinematics
-from aqaudit.report.verdicts import WORDS
+from aqaudit.reporting.verdicts import WORDS
 from aqaudit.study_file import DatasetSpec, Grid, StudySpec
 from aqaudit.table import DOMAINS, SCHEMA, TRUTH_AND_ANSWER, read_answers
 

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from aqaudit import BadInput
 from aqaudit.cli import app
-from aqaudit.report import write
+from aqaudit.reporting.folder import write
 from aqaudit.table import to_frame, write_parquet
 from report_sample import answer, sample
 

@@ -8,10 +8,10 @@ import pytest
 
 import made
 from aqaudit import Study
+from aqaudit.engine.fitting import Fit, fits, lines
+from aqaudit.engine.preparation import RunOptions, prepare
+from aqaudit.engine.windows import FAMILIES, family, media_tokens
 from aqaudit.models.catalog import load, presets
-from aqaudit.run.fitting import Fit, fits, lines
-from aqaudit.run.preparation import RunOptions, prepare
-from aqaudit.run.windows import FAMILIES, family, media_tokens
 from media_clips import make_clip
 
 GEMINI, QWEN, INTERNVL = (presets()[name] for name in ("gemini-3.1-pro", "qwen3-vl-235b-instruct", "internvl3.5-241b"))

@@ -43,37 +43,37 @@ def finding(value: float | None, low: float | None, high: float | None, **scope:
 )
 def test_a_bound_is_held_against_an_end_of_the_interval(tmp_path: Path, text: str, outcome: str) -> None:
     (rule,) = rules(tmp_path, f'[[require]]\nmeasure = "balanced_accuracy"\n{text}\n')
-    (judged,) = gate.judge([rule], [finding(0.65, 0.60, 0.70)])
-    assert judged.outcome == outcome
-    assert gate.exit_code([judged]) == (0 if outcome == "passed" else 1)
+    result = gate.judge([rule], [finding(0.65, 0.60, 0.70)])
+    assert [one.outcome for one in result.judged] == [outcome]
+    assert result.exit_code == (0 if outcome == "passed" else 1)
 
 
 def test_every_figure_in_scope_must_pass_and_the_worst_is_shown(tmp_path: Path) -> None:
     (rule,) = rules(tmp_path, '[[require]]\nmeasure = "balanced_accuracy"\nmin = 0.5\n')
     found = [finding(0.65, 0.60, 0.70), finding(0.45, 0.40, 0.50, task="u"), finding(0.6, None, None, task="v")]
-    (judged,) = gate.judge([rule], found)
+    (judged,) = gate.judge([rule], found).judged
     assert (judged.outcome, judged.figures) == ("not passed", 3)
     assert "m d u verify" in gate.line(judged)
-    (judged,) = gate.judge([rule], [found[0], found[2]])
-    assert judged.outcome == "cannot tell"
-    assert gate.exit_code([judged]) == 3
+    result = gate.judge([rule], [found[0], found[2]])
+    assert result.judged[0].outcome == "cannot tell"
+    assert result.exit_code == 3
     narrow = gate.Rule(measure="balanced_accuracy", scope={"task": "t"}, least=0.5)
-    assert gate.judge([narrow], found)[0].outcome == "passed"
+    assert gate.judge([narrow], found).judged[0].outcome == "passed"
 
 
 def test_breakdowns_do_not_decide_a_rule_about_the_whole() -> None:
     rule = gate.Rule(measure="balanced_accuracy", least=0.5)
-    (judged,) = gate.judge([rule], [finding(0.65, 0.6, 0.7), finding(0.2, 0.1, 0.3, criterion="heels")])
+    (judged,) = gate.judge([rule], [finding(0.65, 0.6, 0.7), finding(0.2, 0.1, 0.3, criterion="heels")]).judged
     assert judged.outcome == "passed"
 
 
 def test_a_rule_that_meets_nothing_cannot_be_told() -> None:
     wrong = gate.Rule(measure="balanced_accuracy", scope={"model": "n"}, least=0.5)
     other = gate.Rule(measure="spearman", least=0.1)
-    judged = gate.judge([wrong, other], [finding(0.65, 0.6, 0.7)])
-    assert [one.outcome for one in judged] == ["cannot tell", "cannot tell"]
-    assert "no figure has model = 'n'; allowed: m" in gate.line(judged[0])
-    assert gate.exit_code(judged) == 3
+    result = gate.judge([wrong, other], [finding(0.65, 0.6, 0.7)])
+    assert [one.outcome for one in result.judged] == ["cannot tell", "cannot tell"]
+    assert "no figure has model = 'n'; allowed: m" in gate.line(result.judged[0])
+    assert result.exit_code == 3
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ import aqaudit
 import made
 from aqaudit import BadInput, Study, datasets
 from aqaudit.datasets import folder as folder_reader
-from aqaudit.report import write
-from aqaudit.run.folder import merge
+from aqaudit.engine.folder import merge
+from aqaudit.reporting.folder import write
 from aqaudit.table import write_parquet
 from report_sample import sample
 

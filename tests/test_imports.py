@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import answers_tables as tables
-from aqaudit import BadInput, audit, audits, read_answers
+from aqaudit import BadInput, audit, read_answers
 from aqaudit.export import inspect_ai
 from aqaudit.imports import bounded, replies, sheet
 from aqaudit.table import normalise
@@ -238,7 +238,7 @@ def test_an_exported_log_gives_the_same_figures_back(tmp_path: Path) -> None:
     (path,) = inspect_ai.write_logs(made, tmp_path / "m.eval", media=tmp_path, prompts={})
     back = read_answers(path)
     assert back.height == made.height
-    assert audits.as_json(audit(back))["findings"] == audits.as_json(audit(made))["findings"]
+    assert audit(back).as_json()["findings"] == audit(made).as_json()["findings"]
 
 
 # --- minimum columns -------------------------------------------------------------------------------------------------

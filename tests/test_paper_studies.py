@@ -19,7 +19,7 @@ import made_llm_fms
 import made_mtl_aqa
 from aqaudit import BadInput, Study, datasets, read_answers
 from aqaudit.models.catalog import presets
-from aqaudit.report import paper_tables
+from aqaudit.reporting import paper_tables
 from media_clips import make_clip
 from servers import LoopbackServer
 from test_strategies_run import PROVIDERS
@@ -148,8 +148,8 @@ def test_a_study_runs_what_has_a_root_and_says_what_has_none(
 
 
 def test_examples_of_the_papers_data_sets_are_by_others_than_those_asked_about(roots: dict[str, str]) -> None:
+    from aqaudit.engine.preparation import plan_only
     from aqaudit.request_writer import shown_in_order
-    from aqaudit.run.preparation import plan_only
 
     loaded = study("paper-few-shot", roots)
     seen = set()

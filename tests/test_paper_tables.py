@@ -13,9 +13,9 @@ import made
 from aqaudit import Study, read_answers
 from aqaudit.measures import MEASURES
 from aqaudit.models.planted import JUDGES
-from aqaudit.report import factors, paper_tables
-from aqaudit.report.folder import beside
-from aqaudit.report.tables import Table
+from aqaudit.reporting import factors, paper_tables
+from aqaudit.reporting.folder import beside
+from aqaudit.reporting.tables import Table
 from test_strategies_run import DECLARED
 
 NAMES = ("wording-follower", "always-correct", "mean-guesser", "takes-first", "large-gap-only")

@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from aqaudit import BadInput, Study
+from aqaudit.engine.asking import _expected
+from aqaudit.engine.parse import parse
+from aqaudit.engine.rendering import render
 from aqaudit.models.catalog import load as load_model
 from aqaudit.plan import Plan
 from aqaudit.prompts import strategies, template
@@ -18,9 +21,6 @@ from aqaudit.prompts.shots import Pool
 from aqaudit.questions import Asker
 from aqaudit.records import Dataset, Question, Request, Slot, claims
 from aqaudit.request_writer import shown_in_order
-from aqaudit.run.asking import _expected
-from aqaudit.run.parse import parse
-from aqaudit.run.rendering import render
 from test_plan import OPENAI, STUDY, Sources, dataset, performance
 
 GOLDEN = Path(__file__).parent / "golden"

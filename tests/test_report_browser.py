@@ -18,7 +18,7 @@ import polars as pl
 import pytest
 
 from aqaudit.audits import audit
-from aqaudit.report import page
+from aqaudit.reporting import page
 from report_sample import STUDY, failures, sample
 
 if TYPE_CHECKING:

@@ -8,14 +8,14 @@ import polars as pl
 import pytest
 
 from aqaudit.audits.finding import Finding
-from aqaudit.report import figures
-from aqaudit.report.distributions import distribution
-from aqaudit.report.shares import share
+from aqaudit.reporting import figures
+from aqaudit.reporting.distributions import distribution
+from aqaudit.reporting.shares import share
 from aqaudit.table import to_frame
 from report_sample import answer, sample
 
 if TYPE_CHECKING:
-    from aqaudit.report.drawing import Figure
+    from aqaudit.reporting.drawing import Figure
 
 
 def of_group(frame: pl.DataFrame, group: str) -> list[Figure]:

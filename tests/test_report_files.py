@@ -11,7 +11,8 @@ import pytest
 import aqaudit
 from aqaudit.audits import audit
 from aqaudit.records import BadInput
-from aqaudit.report import figures, tables, write
+from aqaudit.reporting import figures, tables
+from aqaudit.reporting.folder import write
 from aqaudit.table import to_frame, write_parquet
 from report_sample import STUDY, answer, failures, sample
 

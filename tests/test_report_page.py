@@ -13,9 +13,9 @@ import pytest
 
 from aqaudit.audits import AuditResult, audit
 from aqaudit.audits.finding import Finding
-from aqaudit.report import page
-from aqaudit.report.banners import banners
-from aqaudit.report.palette import palettes
+from aqaudit.reporting import page
+from aqaudit.reporting.banners import banners
+from aqaudit.reporting.palette import palettes
 from aqaudit.table import to_frame
 from report_sample import STUDY, answer, failures, sample
 

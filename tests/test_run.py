@@ -12,8 +12,8 @@ import pytest
 import aqaudit
 import made
 from aqaudit import BadInput, Study, read_answers
-from aqaudit.run.folder import merge
-from aqaudit.run.state import read_state
+from aqaudit.engine.folder import merge
+from aqaudit.engine.state import read_state
 from servers import Faulty, LoopbackServer, Seen, Send, answer_chat, chat, openai_error
 
 
@@ -299,8 +299,8 @@ def test_unparsed_texts_are_answers_and_reparse_needs_no_model(data: Path, tmp_p
     with sqlite3.connect(tmp_path / "out" / "answers.sqlite") as db:
         db.execute("update answers set said = '<answer>True</answer>'")
     db.close()
-    from aqaudit.run import folder
-    from aqaudit.run.reparse import reparse
+    from aqaudit.engine import folder
+    from aqaudit.engine.reparse import reparse
 
     with folder.opened(tmp_path / "out", "made-study") as journal:
         assert reparse(journal) == (24, 24)
@@ -338,7 +338,7 @@ def test_a_secret_never_reaches_a_file(data: Path, tmp_path: Path, monkeypatch: 
 
 
 def test_two_runs_cannot_write_to_one_folder_nor_two_studies(data: Path, tmp_path: Path) -> None:
-    from aqaudit.run import folder
+    from aqaudit.engine import folder
 
     study = Study.read(made.study(data, model=made.SIMULATED))
     with folder.opened(tmp_path / "out", "made-study"), pytest.raises(BadInput, match="another run is writing"):

@@ -21,14 +21,14 @@ import pytest
 import aqaudit
 import made
 from aqaudit import BadInput, Study, read_answers
+from aqaudit.engine import folder
+from aqaudit.engine.folder import merge
+from aqaudit.engine.journal import Journal
+from aqaudit.engine.limits import back_off
+from aqaudit.engine.state import read_state
 from aqaudit.models.call import AskFailed, Call, Reply
 from aqaudit.prompts import strategies
 from aqaudit.records import Chain, Slot, Step
-from aqaudit.run import folder
-from aqaudit.run.folder import merge
-from aqaudit.run.journal import Journal
-from aqaudit.run.limits import back_off
-from aqaudit.run.state import read_state
 from servers import LoopbackServer, Seen, Send, answer_chat, chat, openai_error
 
 Respond = Callable[[Call, int], Awaitable[Reply]]
@@ -60,7 +60,7 @@ class PlugIn:
 
 def plug_in(monkeypatch: pytest.MonkeyPatch, respond: Respond) -> PlugIn:
     model = PlugIn(respond)
-    monkeypatch.setattr("aqaudit.run.crew.open_model", lambda *_: model)
+    monkeypatch.setattr("aqaudit.engine.crew.open_model", lambda *_: model)
     return model
 
 
@@ -413,7 +413,7 @@ def test_a_disk_that_is_full_ends_the_run_and_a_rerun_asks_exactly_the_rest(tmp_
 def test_an_answer_waits_for_a_program_that_holds_the_journal(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aqaudit.run.journal._PATIENCE_S", 0.2)
+    monkeypatch.setattr("aqaudit.engine.journal._PATIENCE_S", 0.2)
     out = tmp_path / "out"
     other: list[sqlite3.Connection] = []
 
@@ -521,7 +521,7 @@ def test_a_file_that_a_power_cut_left_empty_is_made_again(data: Path, tmp_path: 
 def test_times_are_kept_in_universal_time_to_the_microsecond(tmp_path: Path) -> None:
     from datetime import datetime, timedelta, timezone
 
-    from aqaudit.run.journal import Failure
+    from aqaudit.engine.journal import Failure
 
     journal = Journal(tmp_path / "answers.sqlite")
     at = datetime(2026, 3, 4, 5, 6, 7, tzinfo=timezone(timedelta(hours=5, minutes=30)))

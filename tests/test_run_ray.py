@@ -20,10 +20,9 @@ import pytest
 
 import made
 from aqaudit import Study
+from aqaudit.engine.engine import Outcome, run_prepared
+from aqaudit.engine.preparation import RunOptions, prepare
 from aqaudit.records import BadInput
-from aqaudit.run.engine import Outcome
-from aqaudit.run.engine import run as run_engine
-from aqaudit.run.preparation import RunOptions, prepare
 from servers import LoopbackServer, Send, answer_chat, chat
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -48,7 +47,7 @@ def cluster() -> Iterator[None]:
 
 def run(study: Path, out: Path, engine: str, **options: object) -> Outcome:
     loaded = Study.read(str(study))
-    return run_engine(prepare(loaded, RunOptions(out=out, engine=engine, **options)), quiet=True)  # type: ignore[arg-type]
+    return run_prepared(prepare(loaded, RunOptions(out=out, engine=engine, **options)), quiet=True)  # type: ignore[arg-type]
 
 
 def answers(out: Path) -> pl.DataFrame:
@@ -166,7 +165,7 @@ def test_a_clip_that_cannot_be_shown_fails_alone_and_a_refusing_server_says_so(c
         study = Study.read(str(made.study(data, model=made.served(server.base_url, concurrency=1))))
         prepared = prepare(study, RunOptions(out=tmp_path / "out", engine="ray"))
         (data / "clips" / "p00001.png").unlink()
-        outcome = run_engine(prepared, quiet=True)
+        outcome = run_prepared(prepared, quiet=True)
     assert outcome.tally.failed == {"media": 1, "bad_request": 1}
     assert outcome.tally.answered == 2
     failures = pl.read_parquet(tmp_path / "out" / "failures.parquet")
@@ -227,7 +226,7 @@ def test_an_address_where_no_cluster_is_is_one_clear_line(tmp_path: Path) -> Non
 
 def test_a_machine_that_does_not_see_the_folder_or_the_data_says_what_must_be_shared(tmp_path: Path) -> None:
     from aqaudit import __version__
-    from aqaudit.run.worker import Place, Trouble, Worker
+    from aqaudit.engine.worker import Place, Trouble, Worker
 
     def place(**over: object) -> Place:
         facts = {"version": __version__, "folder": Path.cwd(), "media": tmp_path / "media", "pose": "auto"}

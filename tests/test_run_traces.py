@@ -10,9 +10,9 @@ import pytest
 
 import made
 from aqaudit import BadInput, Study, audit, read_answers, run
-from aqaudit.run import folder
-from aqaudit.run.engine import Outcome
-from aqaudit.run.tracing import read_tags
+from aqaudit.engine import folder
+from aqaudit.engine.engine import Outcome
+from aqaudit.engine.tracing import read_tags
 from aqaudit.sidecars import SCHEMAS, read_sidecars
 from servers import LoopbackServer, Response, Seen, chat, openai_error
 from test_cli import Command, aqaudit, refused  # noqa: F401 - a fixture

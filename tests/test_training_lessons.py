@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from aqaudit.engine.parse import Expected, parse
 from aqaudit.records import Performance, Question, Scale
-from aqaudit.run.parse import Expected, parse
 
 TRAINING = Path(__file__).resolve().parent.parent / "training"
 

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING
+
+import polars as pl
 
 from aqaudit import table
 from aqaudit.audits import (
@@ -34,11 +37,9 @@ from aqaudit.records import BadInput
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import polars as pl
-
     from aqaudit.sidecars import Sidecars
 
-__all__ = ["AUDITS", "Audit", "AuditResult", "Finding", "as_json", "audit", "format_signature"]
+__all__ = ["AUDITS", "Audit", "AuditResult", "Finding", "audit", "format_signature"]
 
 _MODULES = (
     chance,
@@ -69,6 +70,38 @@ class AuditResult:
     def skipped(self) -> dict[str, str]:
         """Why audits were skipped: audit name -> reason."""
         return {f.audit: f.why for f in self.findings if f.verdict == "skipped" and not f.scope}
+
+    def as_json(self) -> dict[str, object]:
+        """Return what ``aqaudit audit --json`` writes: values unrounded, null where there is none."""
+        return {
+            "signature": dict(self.signature),
+            "findings": [{key: _plain(value) for key, value in finding.as_json().items()} for finding in self.findings],
+        }
+
+    def to_frame(self) -> pl.DataFrame:
+        """Return the findings as a frame, one row each: the fields of the JSON, every key of a scope a column."""
+        keys = list(dict.fromkeys(key for finding in self.findings for key in finding.scope))
+        rows = []
+        for finding in self.findings:
+            row = finding.as_json()
+            scope = {key: finding.scope.get(key) for key in keys}
+            rows.append({"audit": row.pop("audit"), **scope, **{k: v for k, v in row.items() if k != "scope"}})
+        return pl.DataFrame(rows, infer_schema_length=None, strict=False)
+
+    def _repr_html_(self) -> str:
+        """Show the headline findings as a table, in a notebook; text of others is escaped."""
+        heads = ("model", "dataset", "task", "audit", "measure", "value", "95 % interval", "n", "verdict")
+        lines = []
+        for one in self.findings:
+            if not one.headline:
+                continue
+            interval = "" if one.low is None or one.high is None else f"{one.low:.2f} to {one.high:.2f}"
+            value = "" if one.value is None else f"{one.value:.2f}"
+            scope = (one.scope.get(key, "") for key in heads[:3])
+            lines.append((*scope, one.audit, one.measure, value, interval, str(one.n), one.verdict.replace("_", " ")))
+        body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in line)}</tr>" for line in lines)
+        head = "".join(f"<th>{name}</th>" for name in heads)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def audit(frame: pl.DataFrame, sidecars: Sidecars | None = None) -> AuditResult:
@@ -102,14 +135,6 @@ def audit(frame: pl.DataFrame, sidecars: Sidecars | None = None) -> AuditResult:
         findings = tuple(finding for one in AUDITS.values() for finding in one(complete, beside))
     findings += tuple(plugged.findings(complete, beside))
     return AuditResult(findings=findings, signature=signature(complete, settings))
-
-
-def as_json(result: AuditResult) -> dict[str, object]:
-    """Return what ``aqaudit audit --json`` writes: values unrounded, null where there is none."""
-    return {
-        "signature": dict(result.signature),
-        "findings": [{key: _plain(value) for key, value in finding.as_json().items()} for finding in result.findings],
-    }
 
 
 def _plain(value: object) -> object:

@@ -60,6 +60,21 @@ class ComparisonResult:
     pairs: Pairs
     signature: Mapping[str, object]
 
+    def as_json(self) -> dict[str, object]:
+        """Return the findings' form of ``aqaudit audit --json``, beside each what A and B score and Holm's p."""
+        added = ("a", "b", "holm_p")
+        return {
+            "signature": dict(self.signature),
+            "paired": self.pairs.facts(),
+            "findings": [
+                {
+                    key: None if isinstance(value, float) and not np.isfinite(value) else value
+                    for key, value in {**one.as_json(), **{name: one.details.get(name) for name in added}}.items()
+                }
+                for one in self.findings
+            ],
+        }
+
 
 def compare(pairs: Pairs) -> ComparisonResult:
     """Return every headline measure's difference, B - A, in every scope of the pairs."""
@@ -76,22 +91,6 @@ def compare(pairs: Pairs) -> ComparisonResult:
     settings: dict[str, object] = {"seed": paired.SEED, "draws": paired.DRAWS, "rank_draws": paired.RANK_DRAWS}
     made = {"a": signature(pairs.a, settings), "b": signature(pairs.b, settings)}
     return ComparisonResult(findings=findings, pairs=pairs, signature=made)
-
-
-def as_json(result: ComparisonResult) -> dict[str, object]:
-    """Return the findings' form of ``aqaudit audit --json``, and beside each what A and B score and Holm's p."""
-    added = ("a", "b", "holm_p")
-    return {
-        "signature": dict(result.signature),
-        "paired": result.pairs.facts(),
-        "findings": [
-            {
-                key: None if isinstance(value, float) and not np.isfinite(value) else value
-                for key, value in {**one.as_json(), **{name: one.details.get(name) for name in added}}.items()
-            }
-            for one in result.findings
-        ],
-    }
 
 
 def _scopes(pairs: Pairs) -> Iterator[tuple[dict[str, str], pl.DataFrame, pl.DataFrame]]:

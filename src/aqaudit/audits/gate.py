@@ -66,6 +66,21 @@ class Judged:
     why: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateResult:
+    """What became of every rule of a gate, in the order of its file."""
+
+    judged: tuple[Judged, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """0 when every rule passed, 1 when one did not, else 3: nobody can tell."""
+        outcomes = {one.outcome for one in self.judged}
+        if "not passed" in outcomes:
+            return 1
+        return 3 if "cannot tell" in outcomes else 0
+
+
 def read_rules(path: Path, figures: Mapping[str, Iterable[str]]) -> list[Rule]:
     """Read the requirements of a TOML file.
 
@@ -154,13 +169,13 @@ def _scope(given: object, where: str) -> dict[str, str]:
     return {key: f"{value:g}" if isinstance(value, float) else str(value) for key, value in given.items()}
 
 
-def judge(rules: Sequence[Rule], findings: Sequence[Finding]) -> list[Judged]:
+def judge(rules: Sequence[Rule], findings: Sequence[Finding]) -> GateResult:
     """Return what becomes of every rule.
 
     A rule is about every figure of its measure in its scope, and each of them must keep to the bound. What does not
     appear in the table, or has no interval, is open: nobody can tell.
     """
-    return [_judge(rule, findings) for rule in rules]
+    return GateResult(judged=tuple(_judge(rule, findings) for rule in rules))
 
 
 def _judge(rule: Rule, findings: Sequence[Finding]) -> Judged:
@@ -200,14 +215,6 @@ def _why_none(rule: Rule, about: Sequence[Finding], findings: Sequence[Finding])
         return "no figure lies in this scope"
     needed = MEASURES[rule.measure].kinds if rule.measure in MEASURES else ()
     return skipped or f"the table gives no such figure{' (it needs ' + ' or '.join(needed) + ')' if needed else ''}"
-
-
-def exit_code(judged: Sequence[Judged]) -> int:
-    """Return 0 when every rule passed, 1 when one did not, else 3."""
-    outcomes = {one.outcome for one in judged}
-    if "not passed" in outcomes:
-        return 1
-    return 3 if "cannot tell" in outcomes else 0
 
 
 def line(one: Judged) -> str:

@@ -26,7 +26,7 @@ def export_inspect(
     import polars as pl
 
     from aqaudit.export.inspect_ai import write_logs
-    from aqaudit.report.folder import prompts
+    from aqaudit.reporting.folder import prompts
     from aqaudit.table import read_answers
 
     frame = read_answers(source)

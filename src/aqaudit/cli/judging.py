@@ -19,16 +19,16 @@ def audit(
     quiet: Annotated[bool, typer.Option("--quiet", help="Only the verdicts, one line each.")] = False,
 ) -> None:
     """Run all audits on an answers table."""
-    from aqaudit import audits
-    from aqaudit.report.folder import failures
-    from aqaudit.report.terminal import coloured, headline, verdicts
+    from aqaudit import api
+    from aqaudit.reporting.folder import failures
+    from aqaudit.reporting.terminal import coloured, headline, verdicts
     from aqaudit.sidecars import read_sidecars
     from aqaudit.table import read_answers
 
     frame = read_answers(source)
-    result = audits.audit(frame, read_sidecars(source))
+    result = api.audit(frame, read_sidecars(source))
     if json_file is not None:
-        text = json.dumps(audits.as_json(result), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        text = json.dumps(result.as_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         if str(json_file) == "-":
             typer.echo(text, nl=False)
             return
@@ -52,6 +52,6 @@ def report(
     no_frames: Annotated[bool, typer.Option("--no-frames", help="Leave every picture out.")] = False,
 ) -> None:
     """Write one self-contained page, with its tables and figures beside it."""
-    from aqaudit.report.folder import write
+    from aqaudit import api
 
-    say(str(write(source, out, frames=not no_frames)))
+    say(str(api.report(source, out=out, frames=not no_frames)))

@@ -14,8 +14,8 @@ from aqaudit.cli.app import Folder, app, say
 from aqaudit.records import BadInput, nearest
 
 if TYPE_CHECKING:
-    from aqaudit.run.engine import Outcome
-    from aqaudit.run.preparation import Prepared
+    from aqaudit.engine.engine import Outcome
+    from aqaudit.engine.preparation import Prepared
     from aqaudit.study import Study
 
 
@@ -70,7 +70,7 @@ def run(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress line.")] = False,
 ) -> None:
     """Ask what is missing of a study and keep every answer."""
-    from aqaudit.run.preparation import RunOptions, prepare
+    from aqaudit.engine.preparation import RunOptions, prepare
     from aqaudit.study import Study
 
     if engine not in {"local", "ray"}:
@@ -93,18 +93,18 @@ def run(
         engine="ray" if engine == "ray" else "local",
     )
     if trace_judge is not None:
-        from aqaudit.run.trace_judge import entry_of
+        from aqaudit.engine.trace_judge import entry_of
 
         entry_of(loaded, trace_judge)
     if dry_run:
         _print_estimate(prepare(loaded, options))
         return
-    from aqaudit.run.engine import run as run_engine
+    from aqaudit.engine.engine import run_prepared
 
     _say_left_out(loaded)
     loaded.import_providers()
     prepared = prepare(loaded, options)
-    outcome = run_engine(prepared, quiet=quiet)
+    outcome = run_prepared(prepared, quiet=quiet)
     for planned in prepared.plan.datasets:
         if planned.dataset.problems:
             held = len(planned.dataset.problems)
@@ -156,8 +156,8 @@ def _resume(arguments: list[str]) -> str:
 
 
 def _reparse(out: Path, study: str) -> None:
-    from aqaudit.run import folder
-    from aqaudit.run.reparse import reparse
+    from aqaudit.engine import folder
+    from aqaudit.engine.reparse import reparse
 
     if folder.study_of(out) is None:
         raise BadInput(f"{out}: no answers here to parse again")
@@ -168,8 +168,8 @@ def _reparse(out: Path, study: str) -> None:
 
 
 def _print_estimate(prepared: Prepared) -> None:
-    from aqaudit.run.estimate import estimate
-    from aqaudit.run.fitting import fits, lines
+    from aqaudit.engine.estimate import estimate
+    from aqaudit.engine.fitting import fits, lines
 
     _say_left_out(prepared.study)
     for plan in estimate(prepared):
@@ -193,7 +193,7 @@ def _print_estimate(prepared: Prepared) -> None:
     if (tests := prepared.study.spec.trace_tests) is not None:
         say(f"trace tests: up to {tests.answers * (len(tests.early) + tests.mistakes):,} further requests a model")
     if prepared.options.trace_judge is not None:
-        from aqaudit.run.trace_judge import entry_of
+        from aqaudit.engine.trace_judge import entry_of
 
         name = prepared.options.trace_judge
         endpoint, remote = entry_of(prepared.study, name).destination()
@@ -234,7 +234,7 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print the same as JSON.")] = False,
 ) -> None:
     """Show what is done, failed by cause, left and spent, and the rate; safe while a run is going on."""
-    from aqaudit.run.state import read_state
+    from aqaudit.engine.state import read_state
 
     state = read_state(folder)
     if as_json:
@@ -250,7 +250,7 @@ def merge(
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the union.")],
 ) -> None:
     """Unite the answers that shards of one study wrote."""
-    from aqaudit.run.folder import merge as merge_folders
+    from aqaudit.engine.folder import merge as merge_folders
 
     answered, failed = merge_folders(folders, out)
     say(f"{out}: {answered} answers, {failed} failures")

@@ -30,8 +30,8 @@ def prompts_show(
     every: Annotated[bool, typer.Option("--all", help="All cells of the item, not only the first.")] = False,
 ) -> None:
     """Print what a model receives for an item: each part in order, media named; nothing is decoded or sent."""
-    from aqaudit.run.preparation import plan_only
-    from aqaudit.run.rendering import render
+    from aqaudit.engine.preparation import plan_only
+    from aqaudit.engine.rendering import render
     from aqaudit.study import Study
 
     loaded = Study.read(study, roots=pairs(root or []))
@@ -68,9 +68,9 @@ def media_show(
     out: Annotated[Path, typer.Option("-o", "--out", help="The sheet, .jpg or .png.")] = Path("media.jpg"),
 ) -> None:
     """Write a contact sheet of every view and perturbation of a performance, as a model would receive them."""
+    from aqaudit.engine.preparation import look_at
+    from aqaudit.engine.sheet import sheet_of
     from aqaudit.questions import shuffled
-    from aqaudit.run.preparation import look_at
-    from aqaudit.run.sheet import sheet_of
     from aqaudit.study import Study
 
     if out.suffix.lower() not in {".jpg", ".jpeg", ".png"}:

@@ -19,7 +19,7 @@ import polars as pl
 
 from aqaudit.export.targets import target
 from aqaudit.records import BadInput
-from aqaudit.report.outcomes import outcome
+from aqaudit.reporting.outcomes import outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 from aqaudit.audits import audit
 from aqaudit.export import typeset, vega
 from aqaudit.records import BadInput
-from aqaudit.report import folder, tables
-from aqaudit.report.banners import banners, sentence
+from aqaudit.reporting import folder, tables
+from aqaudit.reporting.banners import banners, sentence
 from aqaudit.sidecars import read_sidecars
 from aqaudit.table import read_answers
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from aqaudit.report.banners import Banner
-    from aqaudit.report.drawing import Figure
+    from aqaudit.reporting.banners import Banner
+    from aqaudit.reporting.drawing import Figure
 
 
 def write_paper(source: Path, out: Path | None = None) -> list[Path]:

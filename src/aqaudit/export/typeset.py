@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from aqaudit.records import BadInput
-from aqaudit.report.tables import shown
-from aqaudit.report.text import clean
+from aqaudit.reporting.tables import shown
+from aqaudit.reporting.text import clean
 
 try:
     from great_tables import GT
@@ -19,7 +19,7 @@ except ImportError:
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from aqaudit.report.tables import Table
+    from aqaudit.reporting.tables import Table
 
 #: A table with more rows than this does not fit a page: LaTeX may break it.
 _PAGE = 30

@@ -7,8 +7,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from aqaudit.records import BadInput
-from aqaudit.report import palette
-from aqaudit.report.text import clean
+from aqaudit.reporting import palette
+from aqaudit.reporting.text import clean
 
 try:
     import altair as alt
@@ -17,8 +17,8 @@ except ImportError:
     raise BadInput("figures for papers need altair and vl-convert-python: pip install 'aqaudit[figures]'") from None
 
 if TYPE_CHECKING:
-    from aqaudit.report.drawing import Figure
-    from aqaudit.report.tables import Cell
+    from aqaudit.reporting.drawing import Figure
+    from aqaudit.reporting.tables import Cell
 
 _WIDE, _ROW, _TALL = 300, 22, 170
 #: Roles of the palette, by what is drawn.
