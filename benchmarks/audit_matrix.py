@@ -1,7 +1,7 @@
 """How often each audit calls out each simulated judge: power on its targets, false alarms on judges without its flaw.
 
-Every judge of ``aqaudit.models.planted.JUDGES`` answers a table made for the audit (``judged_tables.DESIGNS``), 60
-performers, n rows a design; the audit calls it out when a finding has the verdict it declares (``Audit.calls``). Runs
+Every judge of ``simulated_judges.JUDGES`` answers a table made for the audit (``judged_tables.DESIGNS``), 60
+performers, n rows a design; the audit calls it out when a finding has the verdict stated there for its measure. Runs
 are seeded. Judges that do not differ on what a design asks share its tables.
 
     python benchmarks/audit_matrix.py [--runs 400] [--sizes 1000 200] [--audits NAME...] [--write]
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import re
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,14 +20,16 @@ from pathlib import Path
 import polars as pl
 
 from aqaudit.audits import AUDITS, permutation
-from aqaudit.models.planted import JUDGES
 from judged_tables import DESIGNS, judge, same_on, table
+from simulated_judges import JUDGES, called_out, expected
 
 CLUSTERS = 60
 PERMUTATIONS = 20
 POWER = 0.90
 #: At a true rate of 0.05, 400 runs show more than 27 false alarms in 5 % of cases.
 MOST_FALSE_ALARMS = 27 / 400
+#: Frame of a cell by what is expected of it.
+_EDGES = {"target": "#b3420f", "entailed": "#8a8a8a"}
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 
 
@@ -71,13 +72,19 @@ def matrix(*, runs: int, n: int, audits: tuple[str, ...] = tuple(DESIGNS), seed:
                 for run in range(runs):
                     tables = (table(entry, d, rows=n, clusters=CLUSTERS, seed=seed + run) for d in designs)
                     found = audit(pl.concat(tables), {})
-                    called += audit.calls_out(found)
+                    called += called_out(name, found)
                     warned += any(finding.verdict in {"fail", "warn"} for finding in found)
                 known[same] = called, warned
             called, warned = known[same]
             cells.append(
                 Cell(
-                    audit=name, judge=title, expected=audit.expects(title), n=n, runs=runs, called=called, warned=warned
+                    audit=name,
+                    judge=title,
+                    expected=expected(name, title),
+                    n=n,
+                    runs=runs,
+                    called=called,
+                    warned=warned,
                 )
             )
     return cells
@@ -93,7 +100,7 @@ def read(file: Path) -> list[Cell]:
     return [
         Cell(
             **{name: row[name] for name in names},
-            expected=AUDITS[row["audit"]].expects(row["judge"]),
+            expected=expected(row["audit"], row["judge"]),
             **{name: int(row[name]) for name in ("n", "runs", "called", "warned")},
         )
         for row in rows
@@ -117,43 +124,37 @@ def write(cells: list[Cell], folder: Path) -> None:
 
 def draw(cells: list[Cell], path: Path) -> None:
     """Draw the share of runs in which each judge was called out, one panel a number of rows."""
-    import altair as alt
-    import vl_convert
-
-    marks = {"target": "target", "entailed": "entailed", "unrelated": "unrelated"}
-    data = [
-        {**asdict(c), "rate": c.rate, "text": f"{100 * c.rate:.0f}", "expected": marks[c.expected],
-         "panel": f"{c.n:,} answers, {c.runs} runs a cell"}
-        for c in cells
-    ]  # fmt: skip
-    shared = alt.Chart(alt.Data(values=data)).encode(
-        x=alt.X("audit:N", sort=list(DESIGNS), title=None, axis=alt.Axis(labelAngle=-40, orient="top")),
-        y=alt.Y("judge:N", sort=list(JUDGES), title=None),
-    )
-    boxes = shared.mark_rect().encode(
-        color=alt.Color("rate:Q", title="called out", legend=alt.Legend(format=".0%"),
-                        scale=alt.Scale(domain=[0, 1], range=["#ffffff", "#2c6e9b"], interpolate="rgb")),
-    )  # fmt: skip
-    frames = shared.mark_rect(filled=False, strokeWidth=2).encode(
-        stroke=alt.Stroke("expected:N", title="expected",
-                          scale=alt.Scale(domain=["target", "entailed", "unrelated"],
-                                          range=["#b3420f", "#8a8a8a", "transparent"])),
-    )  # fmt: skip
-    numbers = shared.mark_text(fontSize=10).encode(
-        text="text:N", color=alt.condition("datum.rate > 0.55", alt.value("white"), alt.value("#333333"))
-    )
-    panels = [
-        alt.layer(boxes, frames, numbers)
-        .transform_filter(alt.datum.n == n)
-        .properties(width=300, height=430, title=f"{n:,} answers; % of runs in which a judge is called out")
-        for n in dict.fromkeys(c.n for c in cells)
+    audits, judges, side, row = list(DESIGNS), list(JUDGES), 30, 20
+    sizes = list(dict.fromkeys(c.n for c in cells))
+    left, top, wide = 130, 120, side * len(audits)
+    width, height = left + (wide + 40) * len(sizes), top + row * len(judges) + 60
+    style = 'font-family="sans-serif" font-size="11" fill="#333333"'
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" {style}>',
+        f'<rect width="{width}" height="{height}" fill="white"/>',
     ]
-    chart = alt.hconcat(*panels).configure_view(stroke=None).configure(font="sans-serif", background="white")
-    svg = vl_convert.vegalite_to_svg(chart.to_json())
-    # Every mark repeats its numbers for screen readers; the page gives the figure one text, and the CSV its numbers.
-    svg = re.sub(r' (?:aria-[a-z]+|role)="[^"]*"', "", svg)
-    svg = re.sub(r"\d+\.\d{3,}(?:e-\d+)?", lambda number: f"{float(number[0]):.2f}", svg)
-    path.write_text(svg, encoding="utf-8")
+    for at, name in enumerate(judges):
+        parts.append(f'<text x="{left - 8}" y="{top + row * at + 14}" text-anchor="end">{name}</text>')
+    for panel, n in enumerate(sizes):
+        x0 = left + panel * (wide + 40)
+        parts.append(f'<text x="{x0}" y="20" font-weight="bold">{n:,} answers: % of runs called out</text>')
+        for at, name in enumerate(audits):
+            x = x0 + side * at + side / 2
+            parts.append(f'<text transform="translate({x:g} {top - 8}) rotate(-50)">{name}</text>')
+        for cell in (c for c in cells if c.n == n):
+            x, y = x0 + side * audits.index(cell.audit), top + row * judges.index(cell.judge)
+            shade = [round(255 + (to - 255) * cell.rate) for to in (44, 110, 155)]
+            ink = "white" if cell.rate > 0.55 else "#333333"
+            edge = _EDGES.get(cell.expected)
+            frame = f' stroke="{edge}" stroke-width="2"' if edge else ""
+            box = f'x="{x + 1}" y="{y + 1}" width="{side - 2}" height="{row - 2}" fill="rgb{tuple(shade)}"'
+            place = f'x="{x + side / 2:g}" y="{y + 14}" text-anchor="middle" fill="{ink}"'
+            parts += [f"<rect {box}{frame}/>", f"<text {place}>{100 * cell.rate:.0f}</text>"]
+    for at, (kind, edge) in enumerate(_EDGES.items()):
+        x, y = left + 110 * at, height - 36
+        parts.append(f'<rect x="{x}" y="{y}" width="20" height="14" fill="none" stroke="{edge}" stroke-width="2"/>')
+        parts.append(f'<text x="{x + 28}" y="{y + 11}">{kind}</text>')
+    path.write_text("\n".join((*parts, "</svg>")) + "\n", encoding="utf-8")
 
 
 def main() -> None:

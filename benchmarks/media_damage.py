@@ -5,10 +5,10 @@
 Whole clips (H.264, HEVC, MPEG-4 and VP9 in MP4, Matroska, AVI and WebM) show their frame number in their pixels. Copies
 are cut off, get random bytes, zeros, or lose a stretch, and are read twice: six frames, and all. A copy either gives
 exactly the bytes that the whole clip gives, or an error that names the file. Each batch runs in a process of its own,
-so that a crash of a decoder is counted. Prints a table; exit code 1 where anything is wrong: wrong frames are those
-whose number is another, changed pixels those whose number still reads right. Either had its coded data changed so that
-nothing is noticed: H.264, HEVC and MPEG-4 have no check sums. Small pictures are the harder ones for H.264, large ones
-for HEVC.
+so that a crash of a decoder is counted. Wrong frames are those whose number is another, changed pixels those whose
+number still reads right: their coded data were changed so that no decoder notices, as H.264, HEVC and MPEG-4 have no
+checksums. Each copy is read once more with the checksum of the whole clip stated. Prints a table; exit code 1 where a
+decoder crashed or hung, or a stated checksum missed a change.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parent.parent / "tests"
@@ -64,6 +65,7 @@ def damaged(data: bytes, kind: int, rng: random.Random) -> bytes:
 def batch(folder: Path, seed: int, first: int, count: int) -> None:
     """Read damaged copies and print one line each: source, damage, what came of it, seconds."""
     from aqaudit.media.prepare import prepare
+    from aqaudit.media.source import checksum
     from aqaudit.media.store import MediaStore
     from aqaudit.records import BadInput, MediaSpec
     from media_clips import number_of, performance, picture_at
@@ -71,6 +73,7 @@ def batch(folder: Path, seed: int, first: int, count: int) -> None:
     whole = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("copy"))
     store = MediaStore(folder / "store")
     specs = MediaSpec(frames=6), MediaSpec()
+    sums = {path: checksum(path) for path in whole}
     intact = {path: [prepare(performance(path), spec, store).parts for spec in specs] for path in whole}
     for number in range(first, first + count):
         source, kind = whole[number % len(whole)], number // len(whole) % 4
@@ -87,7 +90,13 @@ def batch(folder: Path, seed: int, first: int, count: int) -> None:
                 said = "WRONG FRAMES"
             else:
                 said = "right" if shown == intact[source] else "CHANGED PIXELS"
-        print(f"{source.name}\t{KINDS[kind]}\t{said}\t{time.monotonic() - begun:.3f}", flush=True)
+        seconds = time.monotonic() - begun
+        try:
+            prepare(replace(performance(path), sha256=sums[source]), specs[0], store)
+            stated = "same bytes" if path.read_bytes() == source.read_bytes() else "MISSED"
+        except BadInput:
+            stated = "found"
+        print(f"{source.name}\t{said}\t{stated}\t{seconds:.3f}", flush=True)
         path.unlink()
 
 
@@ -102,7 +111,7 @@ def main() -> int:
         batch(Path(given.batch[0]), given.seed, int(given.batch[1]), int(given.batch[2]))
         return 0
     counts: Counter[tuple[str, str]] = Counter()
-    slowest, crashed = 0.0, 0
+    slowest, crashed, missed = 0.0, 0, 0
     with tempfile.TemporaryDirectory() as name:
         width, height = map(int, given.size.split("x"))
         make(Path(name), (width, height))
@@ -114,17 +123,17 @@ def main() -> int:
             if done.returncode or len(lines) < count:
                 crashed += 1
                 print(done.stderr[-500:])
-            for source, _, said, seconds in lines:
+            for source, said, stated, seconds in lines:
                 counts[source, said] += 1
+                missed += stated == "MISSED"
                 slowest = max(slowest, float(seconds))
     print(f"{'source':<12} {'came out as':<32} {'files':>5}")
     for (source, said), files in sorted(counts.items()):
         print(f"{source:<12} {said:<32} {files:>5}")
     bad = sum(files for (_, said), files in counts.items() if said not in {"right", "error"})
-    print(
-        f"{sum(counts.values())} files: {bad} wrong, {crashed} crashes, slowest {slowest:.2f} s (at most {LONGEST_S:g})"
-    )
-    return int(bool(bad or crashed or slowest > LONGEST_S))
+    print(f"{sum(counts.values())} files: {bad} wrong without a checksum, {missed} with one, {crashed} crashes")
+    print(f"slowest {slowest:.2f} s (at most {LONGEST_S:g})")
+    return int(bool(missed or crashed or slowest > LONGEST_S))
 
 
 if __name__ == "__main__":

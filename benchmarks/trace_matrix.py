@@ -22,6 +22,7 @@ from aqaudit.audits.traces import AUDIT
 from aqaudit.models.planted import TRACES
 from aqaudit.table import normalise
 from aqaudit.traces.tags import RED_FLAGS
+from simulated_judges import called_out
 
 TESTS = Path(__file__).resolve().parents[1] / "tests"
 sys.path.insert(0, str(TESTS))
@@ -76,7 +77,7 @@ def called(kind: str, share: float, *, rows: int, runs: int) -> tuple[int, float
     figure = "contradicted_rate" if kind == "contradicted" else "unfounded_rate"
     for run in range(runs):
         found = AUDIT(answers(kind, share, rows=rows, seed=run, corpus=corpus), {"kinematics": MOVEMENT})
-        hits += AUDIT.calls_out([f for f in found if kind == "honest" or f.measure == figure])
+        hits += called_out("traces", [f for f in found if kind == "honest" or f.measure == figure])
         values.append(next(f.value for f in found if f.measure == figure))
     return hits, float(np.mean([v for v in values if v is not None]))
 

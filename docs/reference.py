@@ -160,10 +160,6 @@ def _audit(name: str) -> Iterator[str]:
         yield f"**When it fails.** {audit.advice}\n\n"
     if levels := thresholds().get(name):
         yield _table(("threshold", "value"), sorted(_flat(levels)))
-    planted = [(f"`{judge}`", expected) for judge, expected in audit.judges.items()]
-    if planted:
-        yield "Simulated judges with a planted flaw that this audit must call out (*target*) or may (*entailed*):\n\n"
-        yield _table(("judge", "expected"), planted)
     yield f"**Source.** {audit.citation or 'ours'}\n\n"
     yield _doc(inspect.getmodule(audit.run))
     yield "All audits: [Audits](../../audits.md).\n"

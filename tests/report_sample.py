@@ -13,7 +13,7 @@ import polars as pl
 from PIL import Image, ImageDraw
 
 from aqaudit.answer import Answer
-from aqaudit.table import to_frame
+from aqaudit.table import SCHEMA
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +35,12 @@ api_key_env = "QWEN_KEY"
 api_key = "sk-abcdefghijklmnopqrstuvwxyz"
 max_output_tokens = 8192
 """
+
+
+def to_frame(answers: list[Answer]) -> pl.DataFrame:
+    """Return answers as a frame of the answers table."""
+    columns = {name: [getattr(a, name) for a in answers] for name in SCHEMA}
+    return pl.DataFrame(columns, schema=SCHEMA)
 
 
 def answer(key: str, **fields: object) -> Answer:

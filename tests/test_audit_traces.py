@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -13,7 +12,6 @@ from sklearn.metrics import cohen_kappa_score
 from aqaudit import audits
 from aqaudit.audits import trace_agreement
 from aqaudit.audits.finding import Finding
-from aqaudit.audits.traces import AUDIT
 from aqaudit.models.planted import TRACES
 from aqaudit.sidecars import SCHEMAS
 from aqaudit.traces import reading
@@ -171,17 +169,8 @@ def test_the_order_of_rows_changes_nothing() -> None:
     assert json.dumps(once) == json.dumps(again)
 
 
-def test_the_audit_names_judges_that_exist() -> None:
-    from aqaudit.models.planted import JUDGES
-
-    assert set(AUDIT.judges) <= set(JUDGES)
-
-
 @pytest.mark.parametrize("kind", ["honest", "assumption", "prestige", "canonical", "correlate", "contradicted"])
-def test_planted_reasoning_in_new_words_is_called_out_and_honest_reasoning_is_not(
-    kind: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parents[1] / "benchmarks"))
+def test_planted_reasoning_in_new_words_is_called_out_and_honest_reasoning_is_not(kind: str) -> None:
     import trace_matrix
 
     hits, _ = trace_matrix.called(kind, 0.3, rows=1000, runs=3)

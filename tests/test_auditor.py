@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
 
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 import aqaudit
+import judged_tables as tables
 import made
 from aqaudit import Study, read_answers
 from aqaudit.audits import audit
@@ -21,16 +21,10 @@ from aqaudit.measures import MEASURES, probabilities
 from test_audits import everything, framed, run
 
 
-@pytest.fixture
-def tables(request, monkeypatch):
-    monkeypatch.syspath_prepend(request.config.rootpath / "benchmarks")
-    return importlib.import_module("judged_tables")
-
-
-def test_judges_are_called_out_for_their_flaw_and_for_no_other(request, monkeypatch):
+def test_judges_are_called_out_for_their_flaw_and_for_no_other() -> None:
     """A small version of ``benchmarks/audit_matrix.py``; what 400 runs show is in ``docs/audits.md``."""
-    monkeypatch.syspath_prepend(request.config.rootpath / "benchmarks")
-    benchmark = importlib.import_module("audit_matrix")
+    import audit_matrix as benchmark
+
     runs = 3
     cells = benchmark.matrix(runs=runs, n=1000, seed=10_000)
     targets = [cell for cell in cells if cell.expected == "target"]
@@ -41,7 +35,7 @@ def test_judges_are_called_out_for_their_flaw_and_for_no_other(request, monkeypa
     assert sum(cell.called for cell in unrelated) <= 0.02 * runs * len(unrelated)
 
 
-def test_tables_drawn_at_once_are_those_of_the_simulated_judge_in_a_run(tables, tmp_path):
+def test_tables_drawn_at_once_are_those_of_the_simulated_judge_in_a_run(tmp_path):
     """Rates of verdicts, scores and preferences of a judge with several flaws, in a run and as the benchmark draws."""
     folder = made.folder(tmp_path / "data", performances=130, criteria=2, performers=20)
     grid = 'framing = ["positive", "negative"]\nperturbation = ["none", "blank"]\npair_order = ["ab", "ba"]'
@@ -146,7 +140,7 @@ def test_odd_tags_orders_and_probabilities_raise_nothing():
     json.dumps(audit(frame).as_json(), allow_nan=False)
 
 
-def test_the_figure_is_held_against_the_best_constant_answer_too(tables):
+def test_the_figure_is_held_against_the_best_constant_answer_too() -> None:
     frame = tables.table(tables.judge({"skill": 0.5}), tables.DESIGNS["correctness"][0], rows=600, clusters=40, seed=0)
     found = run("chance", frame)["balanced_accuracy"]
     assert found.details["over_constant"] == pytest.approx(found.value - found.baseline)
@@ -155,16 +149,16 @@ def test_the_figure_is_held_against_the_best_constant_answer_too(tables):
     assert (coverage.value, coverage.verdict, coverage.headline) == (1.0, "ok", False)
 
 
-def test_drawing_performers_costs_a_five_hundredth_of_a_loop_over_scikit_learn(request, monkeypatch):
-    monkeypatch.syspath_prepend(request.config.rootpath / "benchmarks")
-    benchmark = importlib.import_module("audit_size")
+def test_drawing_performers_costs_a_five_hundredth_of_a_loop_over_scikit_learn() -> None:
+    import audit_size as benchmark
+
     measured = [benchmark.bootstrap(loops=4) for _ in range(3)]
     assert max(slow / fast for fast, slow, _, _ in measured) > 500
 
 
-def test_the_published_matrix_holds_what_the_page_says_of_it(request, monkeypatch):
-    monkeypatch.syspath_prepend(request.config.rootpath / "benchmarks")
-    benchmark = importlib.import_module("audit_matrix")
+def test_the_published_matrix_holds_what_the_page_says_of_it() -> None:
+    import audit_matrix as benchmark
+
     cells = benchmark.read(benchmark.IMAGES / "audit-matrix.csv")
     large = [cell for cell in cells if cell.n == 1000]
     assert {(cell.audit, cell.judge) for cell in large} == {(a, j) for a in benchmark.DESIGNS for j in benchmark.JUDGES}

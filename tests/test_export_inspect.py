@@ -18,8 +18,8 @@ from aqaudit import BadInput
 from aqaudit.cli import app
 from aqaudit.export.inspect_ai import write_logs
 from aqaudit.export.targets import target
-from aqaudit.table import to_frame, write_parquet
-from report_sample import answer, sample
+from aqaudit.table import write_parquet
+from report_sample import answer, sample, to_frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,9 +13,10 @@ import pytest
 
 from aqaudit.models.call import Reply
 from aqaudit.models.catalog import load, open_model
-from aqaudit.models.planted import JUDGES, TRACES
+from aqaudit.models.planted import TRACES
 from aqaudit.records import BadInput, Request, Scale
 from model_calls import call, request
+from simulated_judges import JUDGES
 
 SCALE = Scale(id="s", min=0, max=30, step=0.5)
 

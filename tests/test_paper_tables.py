@@ -12,10 +12,10 @@ import aqaudit
 import made
 from aqaudit import Study, read_answers
 from aqaudit.measures import MEASURES
-from aqaudit.models.planted import JUDGES
 from aqaudit.reporting import factors, paper_tables
 from aqaudit.reporting.folder import beside
 from aqaudit.reporting.tables import Table
+from simulated_judges import JUDGES
 from test_strategies_run import DECLARED
 
 NAMES = ("wording-follower", "always-correct", "mean-guesser", "takes-first", "large-gap-only")

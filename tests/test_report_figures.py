@@ -11,8 +11,7 @@ from aqaudit.audits.finding import Finding
 from aqaudit.reporting import figures
 from aqaudit.reporting.distributions import distribution
 from aqaudit.reporting.shares import share
-from aqaudit.table import to_frame
-from report_sample import answer, sample
+from report_sample import answer, sample, to_frame
 
 if TYPE_CHECKING:
     from aqaudit.reporting.drawing import Figure

@@ -13,8 +13,8 @@ from aqaudit.audits import audit
 from aqaudit.records import BadInput
 from aqaudit.reporting import figures, tables
 from aqaudit.reporting.folder import write
-from aqaudit.table import to_frame, write_parquet
-from report_sample import STUDY, answer, failures, sample
+from aqaudit.table import write_parquet
+from report_sample import STUDY, answer, failures, sample, to_frame
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,8 +16,7 @@ from aqaudit.audits.finding import Finding
 from aqaudit.reporting import page
 from aqaudit.reporting.banners import banners
 from aqaudit.reporting.palette import palettes
-from aqaudit.table import to_frame
-from report_sample import STUDY, answer, failures, sample
+from report_sample import STUDY, answer, failures, sample, to_frame
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,8 +10,7 @@ from aqaudit.audits import AuditResult, audit
 from aqaudit.audits.finding import Finding
 from aqaudit.reporting.terminal import coloured, headline, verdicts
 from aqaudit.reporting.text import width
-from aqaudit.table import to_frame
-from report_sample import answer, failures, sample
+from report_sample import answer, failures, sample, to_frame
 
 
 def test_every_line_fits_80_columns_and_every_scope_has_its_row() -> None:

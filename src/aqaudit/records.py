@@ -142,7 +142,8 @@ class Performance:
     ``pose`` is a file of COCO-17 keypoints of the whole ``media`` (npz), where the data set has one.
     ``rotate`` (0, 90, 180 or 270 degrees, counter-clockwise) turns pictures upright that were stored turned without
     saying so; masks and poses are about the upright picture. ``context`` is what a reader was asked to tell the model
-    about the performance, a sentence for the prompt.
+    about the performance, a sentence for the prompt. ``sha256`` is what the bytes of ``media`` must add up to when they
+    are decoded (:func:`aqaudit.media.source.checksum`); it is part of no key.
     """
 
     id: str
@@ -168,6 +169,7 @@ class Performance:
     pose: Path | None = None
     rotate: int = 0
     context: str | None = None
+    sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

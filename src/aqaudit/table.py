@@ -306,12 +306,6 @@ def _refuse(frame: pl.DataFrame, offence: pl.Expr, column: str, allowed: str, so
     )
 
 
-def to_frame(answers: list[Answer]) -> pl.DataFrame:
-    """Return answers as a frame of :data:`SCHEMA`."""
-    columns = {name: [getattr(a, name) for a in answers] for name in SCHEMA}
-    return pl.DataFrame(columns, schema=SCHEMA)
-
-
 def write_parquet(frame: pl.DataFrame, path: Path, *, metadata: dict[str, str] | None = None) -> None:
     """Write a frame so that ``path`` holds either the old or the whole new file, never a part."""
     with _whole(path) as partial:

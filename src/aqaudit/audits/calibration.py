@@ -8,7 +8,7 @@ import polars as pl
 
 from aqaudit.audits import telling, verdicts
 from aqaudit.audits.correctness import KINDS
-from aqaudit.audits.declaration import Audit, judges
+from aqaudit.audits.declaration import Audit
 from aqaudit.audits.scope import headline_scopes
 from aqaudit.measures import MEASURES
 from aqaudit.measures.probabilities import probable, reliability
@@ -116,6 +116,4 @@ AUDIT = Audit(
     advice=_ADVICE["fail"],
     citation="Vaicenavicius et al., Evaluating model calibration in classification, AISTATS 2019",
     run=calibration,
-    calls={"ece": "fail"},
-    judges=judges(target=("over-confident",)),
 )

@@ -11,7 +11,7 @@ import polars as pl
 from scipy import stats
 
 from aqaudit.audits import permutation, telling, verdicts
-from aqaudit.audits.declaration import Audit, judges
+from aqaudit.audits.declaration import Audit
 from aqaudit.audits.finding import Finding
 from aqaudit.audits.scope import BASE, Scope, headline_scopes
 from aqaudit.measures import MEASURES, Estimate, resample
@@ -326,9 +326,4 @@ AUDIT = Audit(
     advice=_ADVICE["fail"],
     citation=MEASURES["balanced_accuracy"].citation,
     run=chance,
-    calls={"balanced_accuracy": "fail", "spearman": "fail", "pair_accuracy": "fail", "coverage": "warn"},
-    judges=judges(
-        target=("always-correct", "blind", "mean-guesser", "wording-follower", "unparsed"),
-        entailed=("takes-first",),
-    ),
 )

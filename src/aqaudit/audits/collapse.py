@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from aqaudit.audits import telling, verdicts
-from aqaudit.audits.declaration import Audit, judges
+from aqaudit.audits.declaration import Audit
 from aqaudit.audits.scope import headline_scopes
 from aqaudit.measures import MEASURES
 from aqaudit.measures.spread import read_scores, value_counts
@@ -138,6 +138,4 @@ AUDIT = Audit(
     advice=_ADVICE["fail"],
     citation="Murphy, Skill scores based on the mean square error, Mon. Weather Rev. 1988",
     run=collapse,
-    calls={"sd_ratio": "fail"},
-    judges=judges(target=("mean-guesser",)),
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from aqaudit.audits import telling, verdicts
-from aqaudit.audits.declaration import Audit, judges
+from aqaudit.audits.declaration import Audit
 from aqaudit.audits.scope import headline_scopes
 from aqaudit.measures import MEASURES
 from aqaudit.measures.repeats import SETTING, repeated
@@ -79,9 +79,4 @@ AUDIT = Audit(
     advice=_ADVICE["warn"],
     citation="Atil et al., Non-determinism of deterministic LLM settings, 2024",
     run=consistency,
-    calls={"repeat_disagreement": "warn", "repeat_sd": "warn"},
-    judges=judges(
-        target=("noisy-honest",),
-        entailed=("takes-first", "mean-guesser"),
-    ),
 )

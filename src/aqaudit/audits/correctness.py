@@ -8,7 +8,7 @@ import polars as pl
 
 from aqaudit.audits import telling, verdicts
 from aqaudit.audits.breakdown import breakdown
-from aqaudit.audits.declaration import Audit, judges
+from aqaudit.audits.declaration import Audit
 from aqaudit.audits.scope import Scope, headline_scopes
 from aqaudit.measures import MEASURES
 
@@ -120,6 +120,4 @@ AUDIT = Audit(
     advice=_ADVICE["fail"],
     citation="Macmillan & Creelman, Detection theory: a user's guide, 2nd ed. 2005",
     run=correctness,
-    calls={"lean": "fail"},
-    judges=judges(target=("lean", "always-correct")),
 )

@@ -15,7 +15,7 @@ import polars as pl
 from aqaudit.audits import telling, verdicts
 from aqaudit.audits.breakdown import corrected
 from aqaudit.audits.correctness import KINDS
-from aqaudit.audits.declaration import Audit, judges
+from aqaudit.audits.declaration import Audit
 from aqaudit.audits.scope import headline_scopes
 from aqaudit.measures import MEASURES, Estimate, sums, wording
 from aqaudit.measures.positions import chosen_options
@@ -259,6 +259,4 @@ AUDIT = Audit(
     advice=_ADVICE["fail"],
     citation="Krosnick, Survey research, Annu. Rev. Psychol. 1999; Wang et al., ACL 2024",
     run=framing,
-    calls={"framing_shift": "fail", "contradiction_excess": "fail", "option_position_bias": "fail"},
-    judges=judges(target=("shift-up", "shift-down", "wording-follower"), entailed=()),
 )

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from aqaudit.audits import telling, verdicts
-from aqaudit.audits.declaration import Audit, judges
+from aqaudit.audits.declaration import Audit
 from aqaudit.audits.scope import headline_scopes
 from aqaudit.measures import MEASURES, gap, resample
 from aqaudit.measures.positions import KEYS, preferences
@@ -133,10 +133,4 @@ AUDIT = Audit(
     advice=_ADVICE["fail"],
     citation="Wang et al., Large language models are not fair evaluators, ACL 2024; Wichmann & Hill 2001",
     run=order,
-    calls={"position_bias": "fail", "gap_75": "warn"},
-    judges=judges(
-        target=("position-bias", "takes-first", "large-gap-only"),
-        # Who sees nothing, or half of the pairs, is right in three of four at no gap.
-        entailed=("always-correct", "blind", "mean-guesser", "weak-group"),
-    ),
 )

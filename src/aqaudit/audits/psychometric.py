@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from aqaudit.audits import permutation, verdicts
-from aqaudit.audits.declaration import Audit, judges
+from aqaudit.audits.declaration import Audit
 from aqaudit.audits.finding import Finding
 from aqaudit.audits.scope import headline_scopes
 from aqaudit.audits.severity import Subject, subjects_of, trials_of
@@ -340,5 +340,4 @@ AUDIT = Audit(
     advice=_ADVICE["warn"],
     citation=CITATION,
     run=psychometric,
-    judges=judges(target=()),
 )

@@ -10,7 +10,7 @@ from scipy import stats
 
 from aqaudit.audits import telling, verdicts
 from aqaudit.audits.breakdown import LEVEL, MOST_GROUPS, corrected
-from aqaudit.audits.declaration import Audit, judges
+from aqaudit.audits.declaration import Audit
 from aqaudit.audits.scope import headline_scopes
 from aqaudit.measures import MEASURES
 from aqaudit.measures.groups import against_rest
@@ -142,6 +142,4 @@ AUDIT = Audit(
     advice=_ADVICE["warn"],
     citation="Buolamwini & Gebru, Gender shades, FAT* 2018; Holm, Scand. J. Statistics 1979",
     run=subgroups,
-    calls={"worst_group_gap": "warn"},
-    judges=judges(target=("weak-group",)),
 )

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from aqaudit.audits import trace_agreement, trace_tests, verdicts
-from aqaudit.audits.declaration import Audit, judges
+from aqaudit.audits.declaration import Audit
 from aqaudit.audits.finding import Finding
 from aqaudit.audits.scope import headline_scopes
 from aqaudit.audits.trace_rows import Traces, readings, with_traces
@@ -319,6 +319,4 @@ AUDIT = Audit(
     advice=_ADVICE["unfounded_rate"],
     citation=CITATION,
     run=traces,
-    calls={"unfounded_rate": "fail", "contradicted_rate": "fail"},
-    judges=judges(target=("prestige-trace", "contradicted-trace")),
 )

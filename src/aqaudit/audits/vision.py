@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from aqaudit.audits import correctness, framing, telling, verdicts
-from aqaudit.audits.declaration import Audit, judges
+from aqaudit.audits.declaration import Audit
 from aqaudit.audits.scope import headline_scopes, with_perturbed
 from aqaudit.measures import MEASURES, evidence, wording
 from aqaudit.measures.rows import text
@@ -155,9 +155,4 @@ AUDIT = Audit(
     advice=_ADVICE["fail"],
     citation="Goyal et al., Making the V in VQA matter, CVPR 2017",
     run=vision,
-    calls={"vision_dependence": "fail", "temporal_evidence": "warn", "swapped_drop": "warn"},
-    judges=judges(
-        target=("blind", "leaky", "frozen-frame"),
-        entailed=("always-correct", "mean-guesser", "wording-follower"),
-    ),
 )

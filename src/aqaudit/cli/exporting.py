@@ -1,4 +1,4 @@
-"""Commands that hand answers to other programs: export inspect, export figures."""
+"""Commands that hand answers to other programs: export inspect."""
 
 from __future__ import annotations
 
@@ -38,17 +38,3 @@ def export_inspect(
     home = source if source.is_dir() else source.parent
     for path in write_logs(frame, out, media=home / "media", prompts=prompts(source)):
         say(str(path))
-
-
-@export_app.command("figures")
-def export_figures(
-    source: Source,
-    out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="A folder [default: paper in the folder of the answers].")
-    ] = None,
-) -> None:
-    """Write a report's figures and tables for papers: Vega-Lite and SVG, HTML and LaTeX (extra: figures)."""
-    from aqaudit.export.paper import write_paper
-
-    written = write_paper(source, out)
-    say(f"wrote {len(written):,} files to {written[-1].parent.parent}")

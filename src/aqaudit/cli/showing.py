@@ -91,38 +91,3 @@ def media_show(
                 say(f"wrote {out}")
                 return
     raise BadInput(f"{loaded.name}: no performance is called '{item}'" if item else f"{loaded.name}: is empty")
-
-
-@media_app.command("graphics")
-def media_graphics(
-    clips: Annotated[list[Path], typer.Argument(help="Clips to look through.")],
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="Also write proposals here, one JSON a line.")] = None,
-    sheet: Annotated[Path, typer.Option(help="Pictures with the boxes drawn, .jpg or .png.")] = Path("graphics.jpg"),
-) -> None:
-    """Propose masks for broadcast graphics: what stays in place while the scene moves. Look at the sheet before use."""
-    from aqaudit.media.graphics import graphics
-    from aqaudit.media.proposal import as_line, in_words, proposal_sheet
-    from aqaudit.media.source import kind_of
-    from aqaudit.records import Performance
-
-    if sheet.suffix.lower() not in {".jpg", ".jpeg", ".png"}:
-        raise BadInput(f"--sheet {sheet}: a sheet is written as .jpg or .png")
-    for clip in clips:
-        if not clip.exists():
-            raise BadInput(f"{clip}: is not there")
-        if kind_of(clip) != "video":
-            raise BadInput(f"{clip}: is no clip; only a clip shows what stays while the scene moves")
-    found = []
-    for clip in clips:
-        one = graphics(Performance(id=clip.stem, media=clip, action="", performer="", video=""))
-        found.append((clip, one))
-        say(str(clip))
-        for line in in_words(one):
-            say(f"  {line}")
-    if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text("".join(as_line(clip, one) + "\n" for clip, one in found), encoding="utf-8")
-        say(f"wrote {out}")
-    sheet.parent.mkdir(parents=True, exist_ok=True)
-    proposal_sheet(found).save(sheet, quality=90)
-    say(f"wrote {sheet}: look at it before you use what is proposed")

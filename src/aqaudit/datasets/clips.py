@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
@@ -18,13 +19,14 @@ if TYPE_CHECKING:
 
 KEYS = frozenset(
     {"id", "media", "start_s", "end_s", "fps", "action", "performer", "video", "split", "criteria", "errors", "scores",
-     "choices", "severity", "family", "caption", "tags", "masks"}
+     "choices", "severity", "family", "caption", "tags", "masks", "sha256"}
 )  # fmt: skip
 #: Media that are files; a name that ends in none of these is a folder of numbered frames.
 MEDIA_SUFFIXES = (".mp4", ".mov", ".webm", ".jpg", ".jpeg", ".png")
 
 
 _MASK_KEYS = frozenset({"box", "from_s", "to_s", "style"})
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _Declared = TypeVar("_Declared")
 _NUMBERS = frozenset({int, float})
 _Intervals = tuple[tuple[float, float], ...] | None
@@ -96,9 +98,16 @@ def performance_from(line: Mapping[str, Any], declared: Declared, folder: Path) 
             caption=_text(line, "caption") or None,
             tags=_tags(line["tags"]) if "tags" in line else {},
             masks=_masks(line["masks"]) if "masks" in line else (),
+            sha256=_sha256(line["sha256"]) if "sha256" in line else None,
         )
     except BadInput as error:
         raise BadInput(f"id {name!r}: {error}") from None
+
+
+def _sha256(value: object) -> str:
+    if not isinstance(value, str) or not _SHA256.fullmatch(value):
+        raise BadInput(f"sha256 is {short(value)}; allowed: 64 hexadecimal digits")
+    return value.lower()
 
 
 def _required(line: Mapping[str, Any], key: str) -> str:

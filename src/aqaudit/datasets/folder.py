@@ -56,6 +56,7 @@ def check(root: Path) -> Report:
     missing = _missing(performances)
     problems += missing
     problems += _doubtful(performances, declarations)
+    problems += _changed(performances)
     labels = {
         "verify": sum(len(one.criteria) for one in performances),
         "detect": sum(len(one.errors) for one in performances),
@@ -187,6 +188,21 @@ def _missing(performances: Iterable[Performance]) -> list[str]:
             found, wanted = ("a folder", "a file") if is_folder else ("a file", "a folder of numbered frames")
             missing.append(f"media of id {performance.id!r} is {found}, not {wanted}: {media}")
     return missing
+
+
+def _changed(performances: Iterable[Performance]) -> list[str]:
+    """Return a sentence for each media file or folder that is not what its checksum states."""
+    from aqaudit.media.source import check_checksum  # noqa: PLC0415 - listing data sets needs no video library
+
+    changed = []
+    for performance in {(os.fspath(one.media), one.sha256): one for one in performances if one.sha256}.values():
+        try:
+            check_checksum(performance)
+        except BadInput as error:
+            changed.append(f"media of id {performance.id!r}: {error}")
+        except OSError:
+            continue  # what is missing or cannot be read is said elsewhere
+    return changed
 
 
 def _doubtful(performances: Sequence[Performance], declarations: Declarations) -> list[str]:

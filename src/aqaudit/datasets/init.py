@@ -15,7 +15,7 @@ from aqaudit.datasets.declarations import FILE as DECLARATIONS_FILE
 from aqaudit.datasets.folder import CLIPS_FILE
 from aqaudit.datasets.init_texts import dataset_toml, study_toml
 from aqaudit.datasets.labels import NUMERIC_FACTS, LabelTable, read_labels
-from aqaudit.media.source import SourceCache
+from aqaudit.media.source import SourceCache, checksum
 from aqaudit.records import BadInput, Performance, nearest
 
 if TYPE_CHECKING:
@@ -84,7 +84,9 @@ def initialise(folder: Path, labels_csv: Path | None = None) -> list[Path]:
     lines = [_bare_line(clip) for clip in clips] if table is None else _labelled_lines(clips, table, folder)
     _name_lines(lines)
     used = {str(line["media"]) for line in lines}
-    _refuse_unreadable(folder, [clip for clip in clips if clip.media in used])
+    sums = _checked_and_summed(folder, [clip for clip in clips if clip.media in used])
+    for line in lines:
+        line["sha256"] = sums[str(line["media"])]
     left_out = [clip.media for clip in clips if clip.media not in used]
     name = re.sub(r"[^a-z0-9._-]+", "-", folder.resolve().name.lower()).strip("-._")[:60] or "my-data"
     texts = [
@@ -249,8 +251,8 @@ def _name_lines(lines: list[dict[str, object]]) -> None:
         line.update({"id": name, **rest})
 
 
-def _refuse_unreadable(folder: Path, clips: Sequence[Clip]) -> None:
-    """Open every clip as a run would; raise at the first that cannot be opened."""
+def _checked_and_summed(folder: Path, clips: Sequence[Clip]) -> dict[str, str]:
+    """Open every clip as a run would, and return its checksum; raise at the first that cannot be opened."""
     with SourceCache() as sources:
         for clip in clips:
             sources.describe(
@@ -263,6 +265,7 @@ def _refuse_unreadable(folder: Path, clips: Sequence[Clip]) -> None:
                     fps=FRAME_RATE if clip.is_frames else None,
                 )
             )
+    return {clip.media: checksum(folder / clip.media) for clip in clips}
 
 
 def _write_all(targets: Sequence[Path], texts: Sequence[str]) -> None:

@@ -39,11 +39,6 @@ class Report:
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
-    @property
-    def as_published(self) -> bool:
-        """Whether every count that was published was also found."""
-        return all(count.published in {None, count.found} for count in self.counts)
-
     def __str__(self) -> str:
         """Return the report as lines of text: counts, then notes, then every problem."""
         rows = [("", "found", "published", "")]

@@ -11,7 +11,7 @@ from aqaudit.media import picture
 from aqaudit.media.decoding import decode
 from aqaudit.media.index import VideoIndex, index_video
 from aqaudit.media.sampling import SAME_S, Window, slack_s, window
-from aqaudit.media.source import check_frames, frames_within, kind_of
+from aqaudit.media.source import check_checksum, check_frames, frames_within, kind_of
 from aqaudit.media.still import Still
 from aqaudit.media.video import DECODE_SECONDS, Deadline, MediaError
 
@@ -69,9 +69,11 @@ def opened(performance: Performance) -> Clip:
     Raises
     ------
     MediaError
-        The source cannot be read, is cut off within the window, or is shorter than the performance's times.
+        The source cannot be read, is cut off within the window, is shorter than the performance's times, or is not
+        what its checksum states.
     """
     media = performance.media
+    check_checksum(performance)
     kind = kind_of(media)
     if kind == "image":
         part = Window(first=0, last=0, start_s=0.0, end_s=0.0)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import av
 import numpy as np
 
-from aqaudit.media.second_look import second_look
 from aqaudit.media.stretches import UnsureError, damaged, numbered, stretches
 from aqaudit.media.video import MediaError, decoder, open_video, packets
 
@@ -45,7 +44,6 @@ def decode(index: VideoIndex, wanted: Sequence[int], deadline: Deadline) -> Iter
     MediaError
         A wanted frame is damaged, rests on a damaged one, or is not there; or the time is over.
     """
-    second_look(index, wanted, deadline)
     given = 0
     for quick in (True, False) if index.stamped else ():
         try:

@@ -47,8 +47,7 @@ class VideoIndex:
     packets carry no usable stamps (``stamped`` is False) frames are known by their position in the decoder's output.
     ``harmed`` are packets (positions in ``order``), or frames where not stamped, that are known to be damaged.
     ``missing`` says what is there of a cut-off file, for an error message, and is empty for a whole one; the frames
-    listed are then those before the cut. ``pixels`` are those of a stored picture, ``looked`` the stamps of frames that
-    had their second look.
+    listed are then those before the cut. ``pixels`` are those of a stored picture.
     """
 
     path: Path
@@ -62,7 +61,6 @@ class VideoIndex:
     missing: str
     codec: str
     pixels: int
-    looked: set[int] = field(default_factory=set, compare=False, repr=False)
 
     @property
     def times_s(self) -> NDArray[np.float64]:

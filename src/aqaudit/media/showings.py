@@ -70,7 +70,7 @@ class Showing:
                 "set fps or frames, or narrow the window"
             )
         self._path, self._spec, self._draw, self._fit = path, spec, draw, size
-        self._times_s, self._fps, self._still = times_s, fps, still
+        self._times_s, self._fps = times_s, fps
         self._slots = [positions[n] for n in order(spec.perturbation, len(positions), seed)]
         self.wanted = frozenset(self._slots)
         self._video = _Video(path, self._slots, times_s, fps) if spec.form == "video" and not still else None

@@ -288,6 +288,45 @@ def _header(path: Path) -> SourceInfo:
         )
 
 
+def checksum(media: Path) -> str:
+    """Return the SHA-256 of a file's bytes; of a folder of frames, of their names and hashes in order.
+
+    Read anew at every call: what was remembered of a file says nothing about a byte that changed on a disk.
+
+    Raises
+    ------
+    MediaError
+        The folder holds no numbered frames.
+    OSError
+        It cannot be read.
+    """
+    if not _is_folder(media):
+        with media.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    total = hashlib.sha256()
+    for name in list_frames(media).names:
+        total.update(f"{name}\0{checksum(media / name)}\n".encode())
+    return total.hexdigest()
+
+
+def check_checksum(performance: Performance) -> None:
+    """Hold a performance's media against the checksum that its data set states, where it states one.
+
+    Raises
+    ------
+    MediaError
+        The bytes are not those of which it was made.
+    """
+    if performance.sha256 is None:
+        return
+    found = checksum(performance.media)
+    if found != performance.sha256:
+        raise MediaError(
+            f"{performance.media}: its bytes have changed: sha256 is {found[:12]}…, clips.jsonl states "
+            f"{performance.sha256[:12]}…; restore the file, or delete sha256 from its line"
+        )
+
+
 def frames_within(frames: Frames, performance: Performance) -> tuple[int, int]:
     """Return the first and last number of a performance's window in a folder of numbered frames, there or not."""
     first, last = frames.numbers[0], frames.numbers[-1]

@@ -70,11 +70,11 @@ def numbered(
         number += 1
 
 
-def damaged(index: VideoIndex, packet: int, why: str = "") -> MediaError:
-    """Return the error that names a damaged packet, and says why it is thought to be though it can be decoded."""
+def damaged(index: VideoIndex, packet: int) -> MediaError:
+    """Return the error that names a damaged packet."""
     stamp = int(index.order[min(packet, len(index.order) - 1)])
     at_s = float((stamp - int(index.shown[0])) * index.time_base)
     return MediaError(
-        f"{index.path}: damaged at {max(0.0, at_s):.2f} s, within the frames wanted{why and f' ({why})'}; "
-        f"replace the file{why and ', encode it anew if it plays well,'} or leave this performance out"
+        f"{index.path}: damaged at {max(0.0, at_s):.2f} s, within the frames wanted; replace the file or "
+        "leave this performance out"
     )

@@ -7,14 +7,8 @@ forbids none; but what its arithmetic coder writes looks drawn at random, and ho
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-_START = b"\0\0\1"
 _PARTED = frozenset({0, 1, 2, 3})
 _SLICES_H264 = frozenset({1, 5})
 _SLICES_HEVC = range(32)
@@ -29,45 +23,6 @@ def length_size(codec: str, header: bytes | None) -> int:
     if at is None or header is None or len(header) <= at or header[0] != 1:
         return 0
     return (header[at] & 3) + 1
-
-
-def spans(packet: bytes, size: int) -> Iterator[tuple[int, int]]:
-    """Find the units of a packet: the place of the first byte of each, and of the byte after its last.
-
-    ``size`` is of how many bytes the length before each is; 0: each has a start code before it (ITU-T H.264, annex B).
-    """
-    if not size:
-        at = packet.find(_START)
-        while at >= 0:
-            following = packet.find(_START, at + 3)
-            end = len(packet) if following < 0 else following
-            if at + 3 < end:
-                yield at + 3, end
-            at = following
-        return
-    at = 0
-    while at + size < len(packet):
-        begin = at + size
-        at = min(begin + int.from_bytes(packet[at:begin], "big"), len(packet))
-        if at > begin:
-            yield begin, at
-
-
-def header_units(header: bytes) -> list[bytes]:
-    """Return the units of the header of an HEVC stream: parameter sets, and notes at times.
-
-    ``header`` is a decoder configuration record (ISO/IEC 14496-15, 8.3.3), or units with start codes.
-    """
-    if header[:1] != b"\x01":
-        return [header[begin:end] for begin, end in spans(header, 0)]
-    found, at = [], 23
-    for _ in range(header[22] if len(header) > 22 else 0):
-        count, at = int.from_bytes(header[at + 1 : at + 3], "big"), at + 3
-        for _ in range(count):
-            length = int.from_bytes(header[at : at + 2], "big")
-            found.append(header[at + 2 : at + 2 + length])
-            at += 2 + length
-    return found
 
 
 def blanked(packet: bytes) -> bool:

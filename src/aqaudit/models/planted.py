@@ -124,31 +124,6 @@ def _gap(request: Request) -> float:
     return abs(question.gold_score - question.other_gold_score) / (question.scale.max - question.scale.min)
 
 
-JUDGES: Mapping[str, Mapping[str, object]] = {
-    "flawless-50": {"skill": 0.5, "planted": {"stable": True, "confidence": 1.0}},
-    "flawless-70": {"skill": 0.7, "planted": {"stable": True, "confidence": 1.0}},
-    "flawless-90": {"skill": 0.9, "planted": {"stable": True, "confidence": 1.0}},
-    "noisy-honest": {"skill": 0.5, "planted": {"confidence": 1.0}},
-    "lean": {"skill": 0.5, "planted": {"stable": True, "lean": 0.3}},
-    "always-correct": {"skill": 0.0, "bias": 1.0},
-    "shift-up": {"skill": 0.6, "planted": {"stable": True, "shift": 0.2}},
-    "shift-down": {"skill": 0.6, "planted": {"stable": True, "shift": -0.2}},
-    "wording-follower": {"skill": 0.6, "planted": {"shift": 1.0}},
-    "mean-guesser": {"skill": 0.0, "planted": {"guess_sd": 0.03}},
-    "position-bias": {"skill": 0.6, "planted": {"stable": True, "position": 0.2}},
-    "takes-first": {"skill": 0.6, "planted": {"position": 0.5}},
-    "large-gap-only": {"skill": 0.9, "planted": {"stable": True, "gap": 0.3}},
-    "blind": {"skill": 0.0, "planted": {"stable": True}},
-    "leaky": {"skill": 0.6, "planted": {"stable": True, "leak": 0.6}},
-    "frozen-frame": {"skill": 0.6, "planted": {"stable": True, "motion": 0.0}},
-    "over-confident": {"skill": 0.5, "planted": {"stable": True, "confidence": 3.0}},
-    "unparsed": {"skill": 0.7, "planted": {"stable": True, "unparsed": 0.2}},
-    "weak-group": {"skill": 0.8, "planted": {"stable": True, "weak_tag": "camera=side"}},
-    "prestige-trace": {"skill": 0.7, "planted": {"stable": True, "trace": "prestige"}},
-    "contradicted-trace": {"skill": 0.7, "planted": {"stable": True, "trace": "contradicted"}},
-}
-"""The judges of the benchmark, by name: settings of ``[models.NAME]`` besides the provider."""
-
 TRACES: Mapping[Trace, str] = {
     "observed": "At the lowest point the hips are lower than at the start. The knees bend on the way down.",
     "assumed": "The knees are probably bent as they should be. A trained person would normally keep the back straight.",

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from aqaudit.media.source import checksum
 from aqaudit.probe.errors import EXERCISES
 from aqaudit.probe.motions import DURATION_S
 
@@ -34,18 +35,22 @@ class Made:
 
 
 def write_labels(folder: Path, name: str, made: Sequence[Made]) -> None:
-    """Write both files; asked about are only the errors that these clips vary."""
+    """Write both files beside the clips; asked about are only the errors that these clips vary."""
     varied: dict[str, list[str]] = {}
     for exercise in EXERCISES.values():
         here = {one.plan.spec.error for one in made if one.plan.spec.exercise == exercise.name}
         if here:
             varied[exercise.name] = [error.id for error in exercise.errors if error.id in here]
-    text = "".join(json.dumps(_line(one, varied[one.plan.spec.exercise]), ensure_ascii=False) + "\n" for one in made)
+    sums = {one.name: checksum(folder / "clips" / f"{one.name}.mp4") for one in made}
+    text = "".join(
+        json.dumps(_line(one, varied[one.plan.spec.exercise], sums[one.name]), ensure_ascii=False) + "\n"
+        for one in made
+    )
     (folder / "clips.jsonl").write_text(text, encoding="utf-8")
     (folder / "dataset.toml").write_text(_declarations(name, varied), encoding="utf-8")
 
 
-def _line(one: Made, varied: Sequence[str]) -> dict[str, object]:
+def _line(one: Made, varied: Sequence[str], sha256: str) -> dict[str, object]:
     plan, truth = one.plan, one.truth
     spec, fault = plan.spec, plan.spec.fault
     errors = [error for error in EXERCISES[spec.exercise].errors if error.id in varied]
@@ -58,6 +63,7 @@ def _line(one: Made, varied: Sequence[str]) -> dict[str, object]:
     line: dict[str, object] = {
         "id": one.name,
         "media": f"clips/{one.name}.mp4",
+        "sha256": sha256,
         "action": spec.action,
         "performer": spec.performer.name,
         "split": plan.split,
