@@ -30,7 +30,7 @@ from servers import ServerProcess  # noqa: E402
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from aqaudit.records import MediaPart
+    from aqaudit.core.records import MediaPart
 
 BLOCKS = 4
 
@@ -56,7 +56,7 @@ async def drive(count: int, width: int, one: Callable[[int], Awaitable[object]])
 
 
 def files(folder: Path, count: int, size: int, mime: str) -> list[MediaPart]:
-    from aqaudit.records import MediaPart
+    from aqaudit.core.records import MediaPart
 
     parts = []
     for _ in range(count):

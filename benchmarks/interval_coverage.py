@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import special, stats
 
-from aqaudit.measures import ranks, recalls, resample
+from aqaudit.measures import correlation, recalls, resample
 from figures_coverage import FIGURES, SLOW, latent
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def paired_difference(rng, cluster, clusters, icc):
 def spearman(rng, cluster, clusters, icc):
     gold = latent(rng, cluster, clusters, icc)
     said = CORRELATION * gold + np.sqrt(1 - CORRELATION**2) * latent(rng, cluster, clusters, icc)
-    found = ranks.spearman(gold, said, cluster, clusters)
+    found = correlation.spearman(gold, said, cluster, clusters)
     interval = resample.jackknife_interval(found.value, found.replicates, bounds=(-1.0, 1.0), fisher=True)
     return interval, 6 / np.pi * np.arcsin(CORRELATION / 2), None
 

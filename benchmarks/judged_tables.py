@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from aqaudit.core.table import SCHEMA
 from aqaudit.models.catalog import load
-from aqaudit.table import SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from aqaudit.models.catalog import ModelEntry
+    from aqaudit.models.settings import ModelEntry
 
     Floats = NDArray[np.float64]
 

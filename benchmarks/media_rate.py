@@ -23,13 +23,13 @@ from pathlib import Path
 
 import numpy as np
 
+from aqaudit.core.records import MediaSpec, Performance
 from aqaudit.media import index
-from aqaudit.media.posed import Poses
+from aqaudit.media.cache import MediaStore
+from aqaudit.media.poses import Poses
 from aqaudit.media.prepare import prepare_all
 from aqaudit.media.source import SourceCache
-from aqaudit.media.store import MediaStore
 from aqaudit.pose.coco17 import INDEX
-from aqaudit.records import MediaSpec, Performance
 
 IN_A_ROW = 4
 VIEWS = ("rgb", "crop", "overlay", "skeleton", "pose_text")

@@ -49,8 +49,8 @@ def main() -> None:
     args = parser.parse_args()
 
     from aqaudit import Study
-    from aqaudit.plan import Plan
-    from aqaudit.records import Criterion, Dataset, Performance, Scale
+    from aqaudit.core.records import Criterion, Dataset, Performance, Scale
+    from aqaudit.study.plan import Plan
 
     each = {"verify": CRITERIA * 4, "prefer": 10 * 8, "few_shot": CRITERIA * 4}[args.kind]
     people = args.requests // each

@@ -17,11 +17,9 @@ import numpy as np
 from aqaudit.pose.coco17 import JOINTS as COCO
 from aqaudit.pose.estimators import open_estimator
 from aqaudit.probe.errors import EXERCISES
-from aqaudit.probe.performers import generator, performer
+from aqaudit.probe.performers import generator, performer, style
 from aqaudit.probe.recipes import family_levels
-from aqaudit.probe.rooms import lamp, place
-from aqaudit.probe.scene import Spec, body_of, camera_for, render, take
-from aqaudit.probe.style import style
+from aqaudit.probe.scene import Spec, body_of, camera_for, lamp, place, render, take
 
 VIEWS = {"front": 8.0, "side": 86.0}
 MOMENTS = (0.3, 0.8, 1.3, 1.9)

@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw
 
-from aqaudit.probe import rooms
+from aqaudit.probe import scene
 from aqaudit.probe.errors import EXERCISES
-from aqaudit.probe.performers import generator, performer
+from aqaudit.probe.performers import generator, performer, style
 from aqaudit.probe.scene import Spec, camera_for, render, severities, take
-from aqaudit.probe.style import style
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,7 +38,7 @@ def spec_of(exercise: str, error: Error, number: int, azimuth: float) -> Spec:
     draw = generator("sheet", exercise, error.id)
     person = performer("recipe", number)
     height = 0.7 if exercise in {"pushup", "plank"} else 1.1
-    place = replace(rooms.place(draw), mat_half=(0.0, 0.0, 0.0))
+    place = replace(scene.place(draw), mat_half=(0.0, 0.0, 0.0))
     return Spec(
         exercise=exercise,
         error=error.id,
@@ -48,7 +47,7 @@ def spec_of(exercise: str, error: Error, number: int, azimuth: float) -> Spec:
         style=style(draw),
         camera=camera_for(person, exercise, azimuth, height, 1.5),
         place=place,
-        lamp=rooms.lamp(draw),
+        lamp=scene.lamp(draw),
     )
 
 

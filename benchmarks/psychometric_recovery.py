@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from aqaudit.measures import psychometric_curve as curves
+from aqaudit.measures import psychometric as curves
 
 LEVELS, TRIALS, PERFORMERS = 8, 40, 30
 SEVERITIES = np.linspace(0, 28, LEVELS)

@@ -33,7 +33,7 @@ def main() -> None:
 
     import aqaudit
     from aqaudit import Study, datasets
-    from aqaudit.engine import showing
+    from aqaudit.engine import executor
     from aqaudit.engine.preparation import RunOptions
     from aqaudit.engine.preparation import prepare as plan_run
 
@@ -84,13 +84,13 @@ def main() -> None:
                     )
         print(f"{len(planned)} answers stored in {time.perf_counter() - started:.0f} s")
         decoded: list[object] = []
-        plain = showing.prepare
+        plain = executor.prepare
 
         def counted(*a: object, **k: object) -> object:
             decoded.append(a)
             return plain(*a, **k)  # type: ignore[arg-type]
 
-        showing.prepare = counted  # type: ignore[assignment]
+        executor.prepare = counted  # type: ignore[assignment]
         for run in range(args.runs):
             missing = planned[-1 - run].answer_key
             with db:

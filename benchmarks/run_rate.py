@@ -83,7 +83,7 @@ def clips(root: Path, count: int, size: int) -> Path:
 def ours(url: str, data: str, out: str, concurrency: str, form: str) -> None:
     """Run a study in this process; print seconds from the first look at the study to the last export, and the peak."""
     import aqaudit
-    import aqaudit.engine.engine
+    import aqaudit.engine.run
     from aqaudit.models.catalog import open_model
 
     settings = made.served(url, concurrency=int(concurrency), media_form=form)

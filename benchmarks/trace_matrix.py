@@ -19,9 +19,9 @@ import numpy as np
 import polars as pl
 
 from aqaudit.audits.traces import AUDIT
-from aqaudit.models.planted import TRACES
-from aqaudit.table import normalise
-from aqaudit.traces.tags import RED_FLAGS
+from aqaudit.core.table import normalise
+from aqaudit.models.simulated import TRACES
+from aqaudit.traces.rules import RED_FLAGS
 from simulated_judges import called_out
 
 TESTS = Path(__file__).resolve().parents[1] / "tests"

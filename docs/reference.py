@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import typer.main
 
 from aqaudit import datasets
-from aqaudit.answer import Answer
 from aqaudit.audits import AUDITS
 from aqaudit.audits.verdicts import thresholds
 from aqaudit.cli import app
+from aqaudit.core.schema import Answer
+from aqaudit.core.table import DOMAINS, SCHEMA
 from aqaudit.measures import MEASURES
 from aqaudit.prompts import template
-from aqaudit.table import DOMAINS, SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -115,7 +115,7 @@ def _dataset(name: str) -> Iterator[str]:
     if reader.options:
         rows.append(("options of the reader", ", ".join(f"`{option}`" for option in reader.options)))
     yield _table(("fact", ""), rows)
-    yield _doc(import_module(f"aqaudit.datasets.{name}"))
+    yield _doc(import_module(f"aqaudit.datasets.readers.{name}"))
     yield "How to get and check it: [Data sets](../../data.md).\n"
 
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import av
 from PIL import Image, ImageDraw
 
-from aqaudit.datasets.init_texts import study_toml
+from aqaudit.datasets.proposal import study_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

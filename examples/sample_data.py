@@ -20,7 +20,7 @@ import json
 import shutil
 from pathlib import Path
 
-from aqaudit.datasets.init_texts import quoted, study_toml
+from aqaudit.datasets.proposal import quoted, study_toml
 
 # Each guideline, word for word, with the exact complement that it is contrasted with.
 SQUAT = {

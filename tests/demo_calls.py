@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from aqaudit.core.records import MediaPart, Performance, Question
 from aqaudit.models.call import Call
 from aqaudit.models.check import _request
 from aqaudit.prompts.strategies import chain
-from aqaudit.records import MediaPart, Performance, Question
 
 WORDS = ("True", "False")
 _SIZES = ((256, 256), (200, 120), (97, 181), (64, 64))

@@ -15,11 +15,11 @@ from typing import Any
 import anyio
 
 import tiny_families
+from aqaudit.core.records import BadInput, MediaPart
+from aqaudit.models import hf_loading  # torchvision becomes bearable by it
 from aqaudit.models.call import AskFailed, Call
 from aqaudit.models.catalog import load, open_model
 from aqaudit.models.check import _clip, _frames, _request
-from aqaudit.models.hf import loading  # torchvision becomes bearable by it
-from aqaudit.records import BadInput, MediaPart
 
 WORDS = ("True", "False")
 QUESTION = 'Statement: "The first frame is red." <answer>True</answer> if true, <answer>False</answer> if false.'
@@ -145,7 +145,7 @@ def main() -> None:
     result: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as scratch:
         folder, media = Path(scratch) / "models", Path(scratch) / "media"
-        assert loading.torch is not None
+        assert hf_loading.torch is not None
         folder.mkdir()
         media.mkdir()
         for name in wanted:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from aqaudit.datasets.ui_prmd_motion import MARKERS, PARENTS
+from aqaudit.datasets.readers.ui_prmd_bodies import MARKERS, PARENTS
 
 #: Where the markers of a person of 1.7 m are who faces +x: x ahead, y to the left, z up, in millimetres; right ones
 #: mirrored.

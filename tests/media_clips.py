@@ -12,7 +12,7 @@ import av
 import numpy as np
 from PIL import Image
 
-from aqaudit.records import MediaSpec, Performance
+from aqaudit.core.records import MediaSpec, Performance
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,16 +6,8 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from aqaudit.core.records import Cell, Chain, MediaPart, MediaSpec, Performance, Question, Request
 from aqaudit.models.call import Call
-from aqaudit.records import (
-    Cell,
-    Chain,
-    MediaPart,
-    MediaSpec,
-    Performance,
-    Question,
-    Request,
-)
 
 TRUE_FALSE = ("True", "False")
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 from PIL import Image, ImageDraw
 
-from aqaudit.answer import Answer
-from aqaudit.table import SCHEMA
+from aqaudit.core.schema import Answer
+from aqaudit.core.table import SCHEMA
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ import pytest
 from answers_tables import booleans, choices, judge, marker, scores
 from aqaudit.audits import AUDITS, audit, format_signature, permutation, verdicts
 from aqaudit.audits.scope import headline_scopes, narrow
-from aqaudit.table import SCHEMA, normalise
+from aqaudit.core.table import SCHEMA, normalise
 
 
 def headline(frame):

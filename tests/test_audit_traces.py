@@ -12,10 +12,10 @@ from sklearn.metrics import cohen_kappa_score
 from aqaudit import audits
 from aqaudit.audits import trace_agreement
 from aqaudit.audits.finding import Finding
-from aqaudit.models.planted import TRACES
-from aqaudit.sidecars import SCHEMAS
+from aqaudit.core.auxiliary import SCHEMAS
+from aqaudit.models.simulated import TRACES
 from aqaudit.traces import reading
-from aqaudit.traces.tags import TAGS
+from aqaudit.traces.rules import TAGS
 from test_traces_grounding import squat
 
 ROWS, PERFORMERS, CLIPS = 320, 40, 80

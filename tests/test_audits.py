@@ -15,11 +15,11 @@ import judged_tables as tables
 import simulated_judges as judges
 from answers_tables import asked_again, booleans, marker, preferences, scores, shown_options
 from aqaudit.audits import AUDITS, audit, verdicts
-from aqaudit.audits.breakdown import corrected
 from aqaudit.audits.collapse import judge as collapsed
 from aqaudit.audits.finding import Finding
-from aqaudit.measures import MEASURES, Estimate, evidence, gap, probabilities, resample
-from aqaudit.table import normalise
+from aqaudit.audits.scope import corrected
+from aqaudit.core.table import normalise
+from aqaudit.measures import MEASURES, Estimate, evidence, gap, probabilities, resample, rows
 
 
 def run(name: str, frame: pl.DataFrame) -> dict[str, Finding]:
@@ -30,8 +30,8 @@ def run(name: str, frame: pl.DataFrame) -> dict[str, Finding]:
     return found
 
 
-def interval(low: float, high: float) -> resample.Interval:
-    return resample.Interval(low=low, high=high, se=(high - low) / 4)
+def interval(low: float, high: float) -> rows.Interval:
+    return rows.Interval(low=low, high=high, se=(high - low) / 4)
 
 
 @pytest.mark.parametrize(
@@ -126,8 +126,8 @@ def test_groups_are_warned_of_after_holm_and_never_fail():
     assert {f.verdict for f in groups} == {"warn"}
     # By hand: t = (value - tolerance) / se with G - 1 = 39; Holm doubles the smaller of two.
     estimates = {
-        "a": Estimate(value=0.2, interval=resample.Interval(low=0, high=0, se=0.03), clusters=40),
-        "b": Estimate(value=0.17, interval=resample.Interval(low=0, high=0, se=0.05), clusters=40),
+        "a": Estimate(value=0.2, interval=rows.Interval(low=0, high=0, se=0.03), clusters=40),
+        "b": Estimate(value=0.17, interval=rows.Interval(low=0, high=0, se=0.05), clusters=40),
     }
     p = {name: 2 * stats.t.sf((one.value - 0.1) / one.interval.se, 39) for name, one in estimates.items()}
     a, b = corrected(estimates, 0.10)

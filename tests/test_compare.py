@@ -17,9 +17,9 @@ import answers_tables as tables
 from aqaudit.audits import comparison
 from aqaudit.audits.finding import Finding
 from aqaudit.audits.pairing import pair, selected, selector
+from aqaudit.core.records import BadInput
+from aqaudit.core.table import normalise
 from aqaudit.measures import paired, resample
-from aqaudit.records import BadInput
-from aqaudit.table import normalise
 from test_cli import Command, aqaudit, refused  # noqa: F401 - a fixture
 
 

@@ -15,8 +15,7 @@ import aqaudit
 import made_egoexo_fitness
 import made_ui_prmd
 from aqaudit import datasets
-from aqaudit.datasets.complements import doubts
-from aqaudit.datasets.declarations import read_declarations
+from aqaudit.datasets.declarations import doubts, read_declarations
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from aqaudit import datasets
-from aqaudit.datasets.egoexo_judgements import NAMES, boundary_name, criterion_id
-from aqaudit.records import BadInput, Performance
+from aqaudit.core.records import BadInput, Performance
+from aqaudit.datasets.readers.egoexo_files import NAMES, boundary_name, criterion_id
 from made_egoexo_fitness import BACK, CROSS, KNEES, VIEWS, annotation, judgements, records, release
 
 READER = "egoexo_fitness"

@@ -12,11 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aqaudit import datasets
-from aqaudit.datasets.finefs import splits_of
-from aqaudit.datasets.finefs_elements import kind_of, panel_grade, program_of, window_of
+from aqaudit.core.records import BadInput, MediaSpec, Performance
+from aqaudit.datasets.readers.finefs import kind_of, panel_grade, program_of, splits_of, window_of
+from aqaudit.media.cache import MediaStore
 from aqaudit.media.prepare import prepare
-from aqaudit.media.store import MediaStore
-from aqaudit.records import BadInput, MediaSpec, Performance
 from made_finefs import SHORT, element, fs800, gpf2017, program, release, video
 from media_clips import picture_at
 

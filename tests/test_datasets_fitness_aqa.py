@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from aqaudit import datasets
-from aqaudit.records import BadInput, Performance
+from aqaudit.core.records import BadInput, Performance
 from made_fitness_aqa import put, release, touch
 
 HOME = "Fitness-AQA_dataset_release"

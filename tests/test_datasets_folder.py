@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 import made
 from aqaudit import datasets
+from aqaudit.core.records import BadInput, ChoiceQuestion, Criterion, ErrorStatement, Mask, Performance, Scale, Severity
 from aqaudit.datasets.clips import KEYS, Declared, performance_from
 from aqaudit.datasets.declarations import Declarations
-from aqaudit.records import BadInput, ChoiceQuestion, Criterion, ErrorStatement, Mask, Performance, Scale, Severity
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,7 @@ import made_finefs
 import made_fitness_aqa
 import made_llm_fms
 from aqaudit import datasets
-from aqaudit.records import BadInput
+from aqaudit.core.records import BadInput
 
 JUNK: list[Any] = [
     None, True, False, 0, 1, -1, 7, 1e300, -0.5, 10**30, "", " ", "0", "True", "../../x", "a\nb", "\u202e", [], [[]],

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from aqaudit import datasets
-from aqaudit.records import BadInput
+from aqaudit.core.records import BadInput
 from made_llm_fms import ANSWERS, RULES, release
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from aqaudit import datasets
-from aqaudit.records import BadInput
+from aqaudit.core.records import BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aqaudit.core.records import BadInput
 from aqaudit.datasets.pickles import load
-from aqaudit.records import BadInput
 
 if TYPE_CHECKING:
     from pathlib import Path

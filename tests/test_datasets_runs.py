@@ -137,7 +137,7 @@ def test_nothing_is_searched_twice_where_nothing_is_missing(tmp_path: Path, monk
 
     for reader, make in RELEASES.items():
         root = make(tmp_path / reader)
-        monkeypatch.setattr(f"aqaudit.datasets.{reader}.to_unpack", never, raising=False)
+        monkeypatch.setattr(f"aqaudit.datasets.readers.{reader}.to_unpack", never, raising=False)
         assert datasets.read(reader, root).performances
 
 

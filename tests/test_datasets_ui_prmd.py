@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 
 from aqaudit import datasets
-from aqaudit.datasets.ui_prmd import executions_below
-from aqaudit.datasets.ui_prmd_drawing import look
-from aqaudit.datasets.ui_prmd_motion import MARKERS, PARENTS, kinect_body, numbers_of, vicon_body
+from aqaudit.core.records import BadInput, Dataset, Performance
+from aqaudit.datasets.readers.ui_prmd import executions_below
+from aqaudit.datasets.readers.ui_prmd_bodies import MARKERS, PARENTS, kinect_body, look, numbers_of, vicon_body
 from aqaudit.pose.coco17 import INDEX
 from aqaudit.pose.sources import read_pose_file
-from aqaudit.records import BadInput, Dataset, Performance
 from made_ui_prmd import kinect, put, release, vicon
 
 ORIGINALS = "samples/skeleton_uiprmd/originals"

@@ -9,7 +9,8 @@ import anyio
 import pytest
 
 from aqaudit.models.call import Call, Reply
-from aqaudit.models.catalog import ModelEntry, load, open_model, presets
+from aqaudit.models.catalog import load, open_model, presets
+from aqaudit.models.settings import ModelEntry
 from demo_calls import calls
 from model_server import need_server, serving
 

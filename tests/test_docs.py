@@ -22,16 +22,16 @@ from aqaudit.audits import AUDITS as AUDITS_MADE
 from aqaudit.audits import verdicts
 from aqaudit.audits.gate import read_rules
 from aqaudit.cli import app
+from aqaudit.core.table import DOMAINS, SCHEMA, TRUTH_AND_ANSWER, read_answers
 from aqaudit.datasets.clips import KEYS
 from aqaudit.datasets.declarations import read_declarations
 from aqaudit.measures import MEASURES, resample
-from aqaudit.models import catalog
+from aqaudit.models import catalog, settings
 from aqaudit.models.call import RETRYABLE, Cause
-from aqaudit.models.planted import Planted
+from aqaudit.models.settings import Planted
 from aqaudit.pose import kinematics
 from aqaudit.reporting.verdicts import WORDS
-from aqaudit.study_file import DatasetSpec, Grid, StudySpec
-from aqaudit.table import DOMAINS, SCHEMA, TRUTH_AND_ANSWER, read_answers
+from aqaudit.study.study import DatasetSpec, Grid, StudySpec
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -219,7 +219,7 @@ def test_every_command_and_option_is_shown_or_explained() -> None:
         ("Top level", StudySpec.model_fields),
         ("[[dataset]]", DatasetSpec.model_fields),
         ("[grid]", Grid.model_fields),
-        ("[models.NAME]", catalog.ModelEntry.model_fields),
+        ("[models.NAME]", settings.ModelEntry.model_fields),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -233,7 +233,7 @@ def test_defaults_in_the_study_page_are_those_of_the_code() -> None:
     cells = {name: line.split(" | ")[1].strip() for name, line in rows(section("study.md", "[models.NAME]")).items()}
     numbers = {name: float(cell) for name, cell in cells.items() if re.fullmatch(r"[\d.]+", cell)}
     assert len(numbers) >= 5
-    assert numbers == {name: catalog.ModelEntry.model_fields[name].default for name in numbers}
+    assert numbers == {name: settings.ModelEntry.model_fields[name].default for name in numbers}
 
 
 def test_keys_of_skip_are_explained() -> None:

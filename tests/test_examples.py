@@ -13,7 +13,7 @@ import av
 import pytest
 
 from aqaudit import datasets
-from aqaudit.study import Study
+from aqaudit.study.study import Study
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 

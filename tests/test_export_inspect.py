@@ -16,9 +16,8 @@ from typer.testing import CliRunner
 
 from aqaudit import BadInput
 from aqaudit.cli import app
-from aqaudit.export.inspect_ai import write_logs
-from aqaudit.export.targets import target
-from aqaudit.table import write_parquet
+from aqaudit.core.table import write_parquet
+from aqaudit.imports.inspect_ai import target, write_logs
 from report_sample import answer, sample, to_frame
 
 if TYPE_CHECKING:

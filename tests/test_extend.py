@@ -126,7 +126,7 @@ def test_broken_plug_ins_say_why_and_cost_nothing_else(aqaudit: Callable[..., st
     for line in (
         "data set plug-in 'folder' has the name of a built-in one and is left out; rename it",
         "data set plug-in 'gone' (no_such_module:X) does not load: ModuleNotFoundError: No module named",
-        "model provider plug-in 'three' offers a int; allowed: an aqaudit.models.plugged.Provider",
+        "model provider plug-in 'three' offers a int; allowed: an aqaudit.models.settings.Provider",
         "strategy plug-in 'base' has the name of a built-in one",
         "strategy plug-in 'three' offers a int; allowed: the path of a file three.v1.md",
         "strategy plug-in 'file': wrecked.py is not called file.v1.md",

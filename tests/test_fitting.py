@@ -8,9 +8,8 @@ import pytest
 
 import made
 from aqaudit import Study
-from aqaudit.engine.fitting import Fit, fits, lines
+from aqaudit.engine.estimate import FAMILIES, Fit, family, fits, lines, media_tokens
 from aqaudit.engine.preparation import RunOptions, prepare
-from aqaudit.engine.windows import FAMILIES, family, media_tokens
 from aqaudit.models.catalog import load, presets
 from media_clips import make_clip
 

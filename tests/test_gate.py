@@ -10,7 +10,7 @@ import answers_tables as tables
 from aqaudit import audits
 from aqaudit.audits import gate
 from aqaudit.audits.finding import Finding
-from aqaudit.records import BadInput
+from aqaudit.core.records import BadInput
 from test_cli import Command, aqaudit, refused  # noqa: F401 - a fixture
 
 FIGURES = {name: audit.figures for name, audit in audits.AUDITS.items()}

@@ -11,10 +11,10 @@ import pytest
 import aqaudit
 import made
 from aqaudit import BadInput, Study, datasets
-from aqaudit.datasets import folder as folder_reader
+from aqaudit.core.table import write_parquet
+from aqaudit.datasets.readers import folder as folder_reader
 from aqaudit.engine.folder import merge
 from aqaudit.reporting.folder import write
-from aqaudit.table import write_parquet
 from report_sample import sample
 
 

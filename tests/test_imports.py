@@ -17,9 +17,8 @@ from hypothesis import strategies as st
 
 import answers_tables as tables
 from aqaudit import BadInput, audit, read_answers
-from aqaudit.export import inspect_ai
-from aqaudit.imports import bounded, replies, sheet
-from aqaudit.table import normalise
+from aqaudit.core.table import normalise
+from aqaudit.imports import bounded, inspect_ai, rows
 from test_cli import Command, aqaudit, refused  # noqa: F401 - a fixture
 
 # --- what a reply means ----------------------------------------------------------------------------------------------
@@ -44,7 +43,7 @@ from test_cli import Command, aqaudit, refused  # noqa: F401 - a fixture
     ],
 )
 def test_a_reply_is_read_strictly(target: str, said: str, kind: str, answer: object) -> None:
-    found = replies.row(target, said)
+    found = rows.row(target, said)
     assert found is not None
     assert found["kind"] == kind
     column = {"verify": "says_correct", "choose": "choice", "score": "score"}[kind]
@@ -53,12 +52,12 @@ def test_a_reply_is_read_strictly(target: str, said: str, kind: str, answer: obj
 
 
 def test_free_text_is_no_question_that_can_be_audited() -> None:
-    assert replies.row("a person doing squats", "Squats.") is None
+    assert rows.row("a person doing squats", "Squats.") is None
 
 
 @given(st.text(max_size=300), st.sampled_from(["Yes", "B", "3", "two"]))
 def test_any_reply_is_read_or_not(said: str, target: str) -> None:
-    found = replies.row(target, said, ["one", "two"])
+    found = rows.row(target, said, ["one", "two"])
     assert found is None or found["parse"] in {"ok", "unparsed"}
 
 
@@ -289,10 +288,10 @@ def test_a_cell_far_to_the_right_takes_no_memory(tmp_path: Path, monkeypatch: py
     main = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
     row = '<row><c r="ZZZ1"><v>1</v></c></row>' * 2000
     path = workbook(tmp_path / "w.xlsx", [], sheet_xml=f"<worksheet {main}>{row}</worksheet>".encode())
-    monkeypatch.setattr(sheet, "_MOST_CELLS", 100_000)
+    monkeypatch.setattr(bounded, "_MOST_CELLS", 100_000)
     began = time.process_time()
     with pytest.raises(BadInput, match="more than 100,000 cells"):
-        list(sheet.rows(path))
+        list(bounded.rows(path))
     assert time.process_time() - began < 5
 
 

@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from aqaudit import datasets
-from aqaudit.datasets.init import initialise
-from aqaudit.records import BadInput, Criterion, ErrorStatement, Scale
-from aqaudit.study import Study
+from aqaudit.core.records import BadInput, Criterion, ErrorStatement, Scale
+from aqaudit.datasets.proposal import initialise
+from aqaudit.study.study import Study
 
 if TYPE_CHECKING:
     from pathlib import Path

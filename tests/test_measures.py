@@ -14,8 +14,8 @@ from scipy import stats
 from sklearn import metrics
 
 from answers_tables import booleans, choices, scores, table_for
+from aqaudit.core.records import BadInput
 from aqaudit.measures import MEASURES
-from aqaudit.records import BadInput
 from test_measure_bradley_terry import answers as compared
 
 labels = st.sampled_from(["above", "level", "below", "other"])

@@ -10,7 +10,7 @@ import pytest
 from scipy import sparse, stats
 
 from answers_tables import booleans, choices, judge, marker, scores, table_for
-from aqaudit.measures import MEASURES, ranks, resample
+from aqaudit.measures import MEASURES, correlation, resample
 
 #: Of these, a part is held fixed when a performer is left out, or the interval is another.
 NO_PLAIN_JACKKNIFE = {"r_l2", "bradley_terry", "gap_75", "ece", "vision_dependence", "static_evidence"}
@@ -56,10 +56,10 @@ def test_influence_functions_agree_with_leaving_out():
     frame = marker(0.5, rows=4000, performers=400)
     gold, said = frame["gold_score"].to_numpy(), frame["score"].to_numpy()
     cluster = np.unique(frame["performer"].to_numpy(), return_inverse=True)[1]
-    exact = ranks.spearman(gold, said, cluster, 400)
+    exact = correlation.spearman(gold, said, cluster, 400)
     assert exact.exact
     many = np.arange(4000)
-    first_order = ranks.spearman(gold, said, many, 6000)
+    first_order = correlation.spearman(gold, said, many, 6000)
     assert not first_order.exact
     summed = np.bincount(cluster, weights=first_order.replicates[:4000] - first_order.value)
     difference = exact.replicates - exact.value

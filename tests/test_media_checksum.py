@@ -14,13 +14,13 @@ from PIL import Image
 
 import made
 from aqaudit import BadInput, Study, read_answers, run
+from aqaudit.core.records import MediaSpec
 from aqaudit.datasets import check
-from aqaudit.datasets.init import initialise, worked_example
+from aqaudit.datasets.proposal import initialise, worked_example
+from aqaudit.media.cache import MediaStore
 from aqaudit.media.prepare import prepare
 from aqaudit.media.source import checksum
-from aqaudit.media.store import MediaStore
 from aqaudit.media.video import MediaError
-from aqaudit.records import MediaSpec
 from media_clips import make_clip, numbered_picture, performance
 
 

@@ -15,10 +15,10 @@ import pytest
 from PIL import Image
 
 from aqaudit import media
+from aqaudit.core.records import BadInput, Mask, Perturbation, View
+from aqaudit.media.cache import MediaStore
 from aqaudit.media.prepare import prepare
-from aqaudit.media.store import MediaStore
 from aqaudit.media.video import MediaError
-from aqaudit.records import BadInput, Mask, Perturbation, View
 from media_clips import (
     cut_with_edit_list,
     decoded,

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from aqaudit.core.records import BadInput
 from aqaudit.media.source import SourceCache, check
-from aqaudit.records import BadInput
 from media_clips import make_clip, numbered_picture, performance
 
 

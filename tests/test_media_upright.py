@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aqaudit.keys import window_json
+from aqaudit.core.keys import window_json
+from aqaudit.core.records import Mask
+from aqaudit.media.cache import MediaStore
 from aqaudit.media.prepare import prepare
-from aqaudit.media.store import MediaStore
-from aqaudit.records import Mask
 from media_clips import make_clip, performance, picture_at, spec
 
 

@@ -15,14 +15,14 @@ import av
 import numpy as np
 import pytest
 
+from aqaudit.core.records import BadInput
 from aqaudit.media import video
-from aqaudit.media.decoding import decode
+from aqaudit.media.cache import MediaStore
+from aqaudit.media.damage import damaged_units
+from aqaudit.media.decode import decode
 from aqaudit.media.index import index_video
 from aqaudit.media.prepare import prepare
-from aqaudit.media.store import MediaStore
-from aqaudit.media.units import damaged_units
 from aqaudit.media.video import MediaError
-from aqaudit.records import BadInput
 from media_clips import (
     cut_with_edit_list,
     make_clip,
@@ -323,7 +323,7 @@ def test_a_clip_that_takes_too_long_is_given_up(tmp_path, store, monkeypatch):
 
 def test_too_many_frames_are_refused_with_the_remedy(tmp_path, store, monkeypatch):
     clip = make_clip(tmp_path / "clip.mp4", frames=20)
-    monkeypatch.setattr("aqaudit.media.showings.MAX_FRAMES", 10)
+    monkeypatch.setattr("aqaudit.media.prepare.MAX_FRAMES", 10)
     with pytest.raises(MediaError, match=r"20 frames to show.*set fps or frames"):
         prepare(performance(clip), spec(), store)
     assert len(prepare(performance(clip), spec(frames=10), store).parts) == 10
@@ -335,8 +335,8 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from media_clips import performance, spec
 from aqaudit.media.prepare import prepare
-from aqaudit.media.store import MediaStore
-from aqaudit.records import BadInput
+from aqaudit.media.cache import MediaStore
+from aqaudit.core.records import BadInput
 folder = Path(sys.argv[2])
 store = MediaStore(folder / "store")
 whole = [path.read_bytes() for path in sorted(folder.glob("whole.*"))]

@@ -9,16 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aqaudit.media.drawing import coverage, lay, strokes
-from aqaudit.media.posed import Poses
+from aqaudit.core.records import BadInput, Mask
+from aqaudit.media.cache import MediaStore
+from aqaudit.media.mask import region
+from aqaudit.media.poses import Poses
 from aqaudit.media.prepare import prepare, prepare_all
-from aqaudit.media.region import region
-from aqaudit.media.skeleton import COLOURS
+from aqaudit.media.skeleton import COLOURS, coverage, lay, strokes
 from aqaudit.media.source import SourceCache
-from aqaudit.media.store import MediaStore
 from aqaudit.media.video import MediaError
 from aqaudit.pose.coco17 import INDEX
-from aqaudit.records import BadInput, Mask
 from media_clips import decoded, make_clip, number_of, performance, picture_at, spec
 
 SIZE = (320, 240)
@@ -291,12 +290,12 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from aqaudit.media.perturb import PERTURBATIONS
-from aqaudit.media.posed import Poses
+from aqaudit.media.poses import Poses
 from aqaudit.media.prepare import prepare
 from aqaudit.media.source import SourceCache
-from aqaudit.media.store import MediaStore
+from aqaudit.media.cache import MediaStore
 from aqaudit.media.views import VIEWS
-from aqaudit.records import Mask, MediaSpec, Performance
+from aqaudit.core.records import Mask, MediaSpec, Performance
 
 folder, here, threads = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 store, poses = MediaStore(here), Poses(SourceCache(here / "sources.sqlite"), folder=here / "poses")

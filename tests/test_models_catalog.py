@@ -7,9 +7,10 @@ import sys
 
 import pytest
 
-from aqaudit.models.catalog import ModelEntry, api_key, load, open_model, presets
+from aqaudit.core.records import BadInput
+from aqaudit.models.catalog import api_key, load, open_model, presets
 from aqaudit.models.check import check
-from aqaudit.records import BadInput
+from aqaudit.models.settings import ModelEntry
 
 OPENAI = {"provider": "openai", "model": "some/model", "base_url": "http://localhost:8000/v1"}
 GOOGLE = {"provider": "google", "model": "gemini-3.1-pro-preview"}

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aqaudit.models import google
+from aqaudit.core.records import BadInput
+from aqaudit.models import gemini as gemini_api
 from aqaudit.models.call import AskFailed, Call, Reply
 from aqaudit.models.catalog import load, open_model
-from aqaudit.records import BadInput
 from model_calls import call, stored
 from servers import Drop, Hang, LoopbackServer, Response, Seen, Send, gemini
 
@@ -254,7 +254,7 @@ class Files:
 @pytest.fixture
 def _small_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Upload from 1,000 bytes on, so that tests need no large files."""
-    monkeypatch.setattr(google, "INLINE_LIMIT", 1000)
+    monkeypatch.setattr(gemini_api, "INLINE_LIMIT", 1000)
 
 
 @pytest.mark.usefixtures("_small_limit")

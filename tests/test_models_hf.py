@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from aqaudit.core.records import BadInput
 from aqaudit.models.catalog import load
-from aqaudit.records import BadInput
 
 TESTS = Path(__file__).resolve().parent
 PORTABLE = ("llava", "idefics3")
@@ -160,7 +160,7 @@ def test_without_the_extra_one_line_names_it() -> None:
     code = (
         "import sys; sys.modules['torch'] = None\n"
         "from aqaudit.models.catalog import import_provider, load\n"
-        "from aqaudit.records import BadInput\n"
+        "from aqaudit.core.records import BadInput\n"
         "try:\n    import_provider(load('m', {'provider': 'hf', 'model': 'x'}))\n"
         "except BadInput as bad:\n    assert \"pip install 'aqaudit[hf]'\" in str(bad), bad\n"
         "else:\n    raise AssertionError\n"

@@ -194,7 +194,7 @@ def test_memory_that_runs_out_at_the_first_request_is_a_failure_with_its_cause(
 
 
 def test_weights_are_counted_as_wide_as_they_are_loaded_and_only_those_that_are_loaded(tmp_path: Path) -> None:
-    from aqaudit.models.hf.memory import weight_bytes
+    from aqaudit.models.hf_loading import weight_bytes
 
     spans = {"a": ("F16", 0, 600), "b": ("F32", 600, 1000), "c": ("BF16", 1000, 1100), "d": ("U8", 1100, 1200)}
     header = json.dumps(
@@ -225,7 +225,7 @@ def test_weights_are_counted_as_wide_as_they_are_loaded_and_only_those_that_are_
 def test_free_memory_is_what_the_system_and_the_control_groups_leave(
     tmp_path: Path, groups: str, limits: dict[str, str], free: int
 ) -> None:
-    from aqaudit.models.hf.memory import free_memory
+    from aqaudit.models.hf_loading import free_memory
 
     written = {"proc/meminfo": "MemTotal: 9000 kB\nMemAvailable: 8000 kB\n", "proc/self/cgroup": f"{groups}\n"}
     for name, value in limits.items():

@@ -13,10 +13,10 @@ import pytest
 from aqaudit import Study, datasets, read_answers, run
 from aqaudit.models import catalog
 from aqaudit.models.call import AskFailed
-from aqaudit.models.observed import measured, named, turned
+from aqaudit.models.observer import measured, named, turned
 from aqaudit.pose.coco17 import JOINTS
 from aqaudit.probe.measure import POINTS
-from aqaudit.questions import Asker
+from aqaudit.study.questions import Asker
 from model_calls import call, request
 
 if TYPE_CHECKING:
@@ -128,8 +128,8 @@ def test_landmarks_between_joints_are_put_there_and_the_others_are_missing() -> 
 def test_estimated_joints_judge_what_they_can(tmp_path: Path) -> None:
     import os
 
+    from aqaudit.core.records import BadInput
     from aqaudit.pose.estimators import open_estimator
-    from aqaudit.records import BadInput
 
     try:
         open_estimator("mediapipe").begin()

@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aqaudit.core.records import BadInput, MediaPart
 from aqaudit.models.call import AskFailed, Call, Reply
 from aqaudit.models.catalog import load, open_model, presets
 from aqaudit.models.check import _clip, _frames
 from aqaudit.prompts.framing import option_words
 from aqaudit.prompts.strategies import chain
-from aqaudit.records import BadInput, MediaPart
 from demo_calls import WORDS, call, calls, question
 
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed (extra demo)")
@@ -71,7 +71,7 @@ def test_a_clip_is_looked_at_in_eight_frames_at_most(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("strategy", ["base"])
 def test_prompts_of_the_plain_strategy_are_short(strategy: str) -> None:
-    from aqaudit.models.onnx.tokenizer import Tokenizer
+    from aqaudit.models.onnx import Tokenizer
 
     tokenizer = Tokenizer(BUNDLE / "tokenizer.json")
     for framing in ("positive", "negative", "neutral"):
@@ -124,7 +124,7 @@ def test_without_the_extra_one_line_names_it() -> None:
     code = (
         "import sys; sys.modules['onnxruntime'] = None\n"
         "from aqaudit.models.catalog import import_provider, presets\n"
-        "from aqaudit.records import BadInput\n"
+        "from aqaudit.core.records import BadInput\n"
         "try:\n    import_provider(presets()['demo'])\n"
         "except BadInput as bad:\n    assert \"pip install 'aqaudit[demo]'\" in str(bad), bad\n"
         "else:\n    raise AssertionError\n"
@@ -156,7 +156,7 @@ def theirs() -> object:
 @settings(max_examples=150, deadline=None)
 @given(st.lists(ALPHABET, max_size=12).map("".join))
 def test_tokens_are_those_of_the_tokenizers_library(theirs: object, text: str) -> None:
-    from aqaudit.models.onnx.tokenizer import Tokenizer
+    from aqaudit.models.onnx import Tokenizer
 
     ours = Tokenizer(BUNDLE / "tokenizer.json")
     numbers = theirs.encode(text, add_special_tokens=False).ids  # type: ignore[attr-defined]

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from aqaudit.core.records import BadInput
 from aqaudit.models.call import AskFailed, Call, Reply
 from aqaudit.models.catalog import load, open_model
 from aqaudit.models.check import check
-from aqaudit.records import BadInput
 from model_calls import TRUE_FALSE, call, stored
 from servers import Drop, Hang, LoopbackServer, Response, Seen, Send, chat, openai_error
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from aqaudit.core.records import BadInput, Request, Scale
 from aqaudit.models.call import Reply
 from aqaudit.models.catalog import load, open_model
-from aqaudit.models.planted import TRACES
-from aqaudit.records import BadInput, Request, Scale
+from aqaudit.models.simulated import TRACES
 from model_calls import call, request
 from simulated_judges import JUDGES
 

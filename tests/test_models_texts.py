@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aqaudit.models.logprobs import option_logprobs
-from aqaudit.models.thoughts import split_thoughts
+from aqaudit.models.replies import option_logprobs, split_thoughts
 
 WORDS = ("True", "False")
 

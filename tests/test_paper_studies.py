@@ -19,14 +19,14 @@ import made_llm_fms
 import made_mtl_aqa
 from aqaudit import BadInput, Study, datasets, read_answers
 from aqaudit.models.catalog import presets
-from aqaudit.reporting import paper_tables
+from aqaudit.reporting import factors
 from media_clips import make_clip
 from servers import LoopbackServer
 from test_strategies_run import PROVIDERS
 
 NAMES = sorted(
     entry.name.removesuffix(".toml")
-    for entry in files("aqaudit").joinpath("studies").iterdir()
+    for entry in files("aqaudit.study").joinpath("bundled").iterdir()
     if entry.name.endswith(".toml") and entry.name not in {"quickstart.toml", "probe-time.toml"}
 )
 PAPER = {
@@ -62,7 +62,7 @@ def roots(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def text_of(name: str) -> str:
-    return files("aqaudit").joinpath(f"studies/{name}.toml").read_text(encoding="utf-8")
+    return files("aqaudit.study").joinpath(f"bundled/{name}.toml").read_text(encoding="utf-8")
 
 
 def study(name: str, roots: dict[str, str], model: str = "simulated", table: str = "") -> Study:
@@ -111,7 +111,7 @@ def test_every_study_runs_on_made_roots_with_a_simulated_judge(
     grid = loaded.spec.grid
     assert set(answers["strategy"]) == set(grid.strategy)
     assert set(answers["view"]) == set(grid.view)
-    assert {table.name for table in paper_tables.tables(answers)} >= {"paper_baseline", "paper_baseline_figures"}
+    assert {table.name for table in factors.tables(answers)} >= {"paper_baseline", "paper_baseline_figures"}
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
@@ -149,7 +149,7 @@ def test_a_study_runs_what_has_a_root_and_says_what_has_none(
 
 def test_examples_of_the_papers_data_sets_are_by_others_than_those_asked_about(roots: dict[str, str]) -> None:
     from aqaudit.engine.preparation import plan_only
-    from aqaudit.request_writer import shown_in_order
+    from aqaudit.study.requests import shown_in_order
 
     loaded = study("paper-few-shot", roots)
     seen = set()
@@ -164,7 +164,7 @@ def test_examples_of_the_papers_data_sets_are_by_others_than_those_asked_about(r
 
 
 def test_the_bundled_data_sets_say_what_a_guideline_lists(roots: dict[str, str]) -> None:
-    from aqaudit.prompts.guidelines import guideline
+    from aqaudit.prompts.framing import guideline
 
     kinds = {
         "llm_fms": "choose",
@@ -201,4 +201,4 @@ def test_the_views_of_the_paper_are_drawn_where_the_performer_is_known(tmp_path:
     assert set(answers["view"]) == {"rgb", "crop", "overlay", "skeleton"}
     by_view = {tuple(files) for files in answers.filter(performance_id="p00000")["media_sha256"].to_list()}
     assert len(by_view) == 4
-    assert "paper_view" in {table.name for table in paper_tables.tables(answers)}
+    assert "paper_view" in {table.name for table in factors.tables(answers)}

@@ -12,7 +12,7 @@ import aqaudit
 import made
 from aqaudit import Study, read_answers
 from aqaudit.measures import MEASURES
-from aqaudit.reporting import factors, paper_tables
+from aqaudit.reporting import factors
 from aqaudit.reporting.folder import beside
 from aqaudit.reporting.tables import Table
 from simulated_judges import JUDGES
@@ -73,10 +73,10 @@ def holds(row: dict[str, object], value: float) -> bool:
 
 
 def test_one_that_follows_the_wording_knows_nothing_and_changes_its_mind_with_it(answers: pl.DataFrame) -> None:
-    figures = paper_tables.baseline_figures(answers)
+    figures = factors.baseline_figures(answers)
     for task in ("verify", "detect"):
         assert holds(one(figures, model="wording-follower", task=task, measure=named("balanced_accuracy")), 0.5)
-    shift = paper_tables.wording(answers)
+    shift = factors.wording(answers)
     for task in ("verify", "detect"):
         row = one(shift, model="wording-follower", task=task)
         assert (row["says correct: positive"], row["says correct: negative"]) == (1.0, 0.0)
@@ -85,7 +85,7 @@ def test_one_that_follows_the_wording_knows_nothing_and_changes_its_mind_with_it
 
 
 def test_one_that_always_says_correct_leans_all_the_way(answers: pl.DataFrame) -> None:
-    figures = paper_tables.baseline_figures(answers)
+    figures = factors.baseline_figures(answers)
     for task in ("verify", "detect"):
         assert holds(one(figures, model="always-correct", task=task, measure=named("lean")), 1.0)
         assert holds(one(figures, model="always-correct", task=task, measure=named("balanced_accuracy")), 0.5)
@@ -93,7 +93,7 @@ def test_one_that_always_says_correct_leans_all_the_way(answers: pl.DataFrame) -
 
 
 def test_one_that_answers_the_mean_ranks_nothing(answers: pl.DataFrame) -> None:
-    figures = paper_tables.baseline_figures(answers)
+    figures = factors.baseline_figures(answers)
     assert holds(one(figures, model="mean-guesser", task="score", measure=named("spearman")), 0.0)
     rl2 = one(figures, model="mean-guesser", task="score", measure=named("r_l2"))
     assert rl2["value"] == pytest.approx(rl2["constant_answer"], rel=0.15)
@@ -102,24 +102,24 @@ def test_one_that_answers_the_mean_ranks_nothing(answers: pl.DataFrame) -> None:
 
 
 def test_one_that_takes_the_first_is_at_one_half_in_every_band_and_ranks_nothing(answers: pl.DataFrame) -> None:
-    figures = paper_tables.baseline_figures(answers)
+    figures = factors.baseline_figures(answers)
     assert holds(one(figures, model="takes-first", task="prefer", measure=named("pair_accuracy")), 0.5)
     assert holds(one(figures, model="takes-first", task="prefer", measure=named("position_bias")), 0.5)
     scores = one(figures, model="takes-first", task="prefer", measure=named("bradley_terry"))
     assert scores["value"] == 0.0
-    for row in rows(paper_tables.by_gap(answers), model="takes-first"):
+    for row in rows(factors.by_gap(answers), model="takes-first"):
         assert row["value"] == 0.5
 
 
 def test_one_that_is_right_for_large_gaps_only_is_at_one_half_below_them(answers: pl.DataFrame) -> None:
-    table = paper_tables.by_gap(answers)
+    table = factors.by_gap(answers)
     bands = rows(table, model="large-gap-only", bands="fixed")
     assert [row["from"] for row in bands] == [0.0, 0.05, 0.1, 0.2, 0.4]
     small, large = bands[:3], bands[-1]
     assert all(holds(row, 0.5) for row in small)
     assert holds(large, 0.95)  # skill .9 from a gap of .3 on, a coin else
     ranks = [
-        one(paper_tables.baseline_figures(answers), model="large-gap-only", task=task, measure=name)
+        one(factors.baseline_figures(answers), model="large-gap-only", task=task, measure=name)
         for task, name in (
             ("score", "Spearman's rank correlation"),
             ("prefer", "rank correlation of scores from pairs"),
@@ -138,14 +138,14 @@ def test_differences_are_those_of_the_levels_paired_and_corrected(answers: pl.Da
         says_correct=pl.when(pl.col("kind").is_in(["verify", "detect"])).then(pl.col("gold_correct")),
     )
     both = pl.concat([told, better])
-    [verify] = rows(paper_tables.differences(both), factor="strategy", task="verify")
-    levels = one(paper_tables.by_factor(both, factors.FACTORS[1]), task="verify", model="takes-first")
+    [verify] = rows(factors.difference_tables(both), factor="strategy", task="verify")
+    levels = one(factors.by_factor(both, factors.FACTORS[1]), task="verify", model="takes-first")
     base, grounding = (float(str(levels[name]).split()[0]) for name in ("base", "grounding"))
     assert grounding == 1.0
     assert verify["difference"] == pytest.approx(grounding - base, abs=0.006)
     assert verify["low"] > 0  # type: ignore[operator]
     assert verify["p"] <= verify["holm_p"] < 0.05  # type: ignore[operator]
-    same = rows(paper_tables.differences(both), factor="strategy", task="score")
+    same = rows(factors.difference_tables(both), factor="strategy", task="score")
     assert [row["difference"] for row in same] == [0.0]
 
 
@@ -181,5 +181,5 @@ def test_the_tables_are_written_beside_a_report_whatever_the_order_of_rows(answe
     frame = answers.filter(pl.col("model") == "takes-first")
     texts = beside(frame, None, audit(frame))
     assert {"tables/paper_baseline.csv", "tables/paper_contrastive.tex", "tables/paper_framing.csv"} <= set(texts)
-    assert paper_tables.tables(frame) == paper_tables.tables(frame.sample(fraction=1.0, shuffle=True, seed=1))
-    assert all("Re-created" in table.note for table in paper_tables.tables(frame))
+    assert factors.tables(frame) == factors.tables(frame.sample(fraction=1.0, shuffle=True, seed=1))
+    assert all("Re-created" in table.note for table in factors.tables(frame))

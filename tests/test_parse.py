@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aqaudit.core.records import LETTERS, TRUE_FALSE
 from aqaudit.engine.parse import Expected, parse, strip_thinking
-from aqaudit.records import LETTERS, TRUE_FALSE
 
 VERIFY = Expected(kind="verify")
 NEGATIVE = Expected(kind="verify", framing="negative")

@@ -14,10 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aqaudit import BadInput, Study
-from aqaudit.pairs import Pairing, pairs
-from aqaudit.plan import Plan
-from aqaudit.questions import shuffled
-from aqaudit.records import (
+from aqaudit.core.records import (
     ChoiceQuestion,
     Criterion,
     Dataset,
@@ -28,6 +25,9 @@ from aqaudit.records import (
     Scale,
     Slot,
 )
+from aqaudit.study.pairs import Pairing, pairs
+from aqaudit.study.plan import Plan
+from aqaudit.study.questions import shuffled
 
 STUDY = """
 name = "s"

@@ -11,10 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aqaudit.pose import kinematics as km
-from aqaudit.pose.coco17 import FROM_BLAZEPOSE, INDEX
-from aqaudit.pose.keypoints import Keypoints, cleaned
+from aqaudit.pose.coco17 import FROM_BLAZEPOSE, INDEX, Keypoints, cleaned, smoothed
 from aqaudit.pose.kinematics import QUANTITIES, kinematics
-from aqaudit.pose.smoothing import smoothed
 
 # A person of 400 pixels from shoulder to ankle, facing the viewer: their left is on the viewer's right. y is down.
 FRONT = {

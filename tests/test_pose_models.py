@@ -10,16 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from aqaudit.core.records import BadInput
 from aqaudit.media.clip import opened
-from aqaudit.media.posed import Poses, estimated
+from aqaudit.media.poses import Poses, estimated
 from aqaudit.media.source import SourceCache
 from aqaudit.pose import mediapipe, movenet
-from aqaudit.pose.coco17 import FROM_BLAZEPOSE
-from aqaudit.pose.estimators import Estimator, open_estimator
-from aqaudit.pose.keypoints import Keypoints, cleaned, person_sizes
+from aqaudit.pose.coco17 import FROM_BLAZEPOSE, Keypoints, cleaned, person_sizes
+from aqaudit.pose.estimators import Estimator, ModelFile, open_estimator
 from aqaudit.pose.kinematics import kinematics
-from aqaudit.pose.model_files import ModelFile
-from aqaudit.records import BadInput
 from media_clips import performance
 from servers import LoopbackServer, Send
 
@@ -146,7 +144,7 @@ def test_an_estimate_is_made_once_and_nobody_is_a_gap(models, tmp_path, monkeypa
     first = poses(one, opened(one))
     assert np.isnan(first.points[..., :2]).all()
     assert len(first) == 3
-    monkeypatch.setattr("aqaudit.media.posed.estimated", lambda *_: pytest.fail("it was estimated again"))
+    monkeypatch.setattr("aqaudit.media.poses.estimated", lambda *_: pytest.fail("it was estimated again"))
     again = poses(one, opened(one))
     assert np.array_equal(first.points, again.points, equal_nan=True)
     assert poses.identity(one) == "mediapipe-0.10.33/4eaa5eb7a983/1"

@@ -9,11 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aqaudit.pose.coco17 import FROM_MHR70, JOINTS
-from aqaudit.pose.keypoints import cleaned
+from aqaudit.core.records import BadInput
+from aqaudit.pose.coco17 import FROM_MHR70, JOINTS, cleaned, linked, performer
 from aqaudit.pose.sources import read_pose_file
-from aqaudit.pose.tracking import linked, performer
-from aqaudit.records import BadInput
 
 RNG = np.random.default_rng(4)
 # The 70 key points of SAM 3D Body by its own metadata: body, feet, then hands; the wrists come last of each hand.

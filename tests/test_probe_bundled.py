@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 
 from aqaudit import datasets
-from aqaudit.datasets.probe import BUNDLED_CLIPS, bundled
+from aqaudit.core.records import BadInput, Dataset, Performance
+from aqaudit.datasets.readers.probe import BUNDLED_CLIPS, bundled
 from aqaudit.pose.sources import read_pose_file
 from aqaudit.probe.errors import EXERCISES
 from aqaudit.probe.measure import severity
-from aqaudit.questions import Asker
-from aqaudit.records import BadInput, Dataset, Performance
+from aqaudit.study.questions import Asker
 
 BY_ACTION = {exercise.action: exercise for exercise in EXERCISES.values()}
 

@@ -15,16 +15,15 @@ pytest.importorskip("anny", reason="making probe clips needs the extra 'probe'")
 pytest.importorskip("warp", reason="making probe clips needs the extra 'probe'")
 
 from aqaudit import datasets
-from aqaudit.datasets.probe import bundled
-from aqaudit.probe import measure, motions, rooms
+from aqaudit.core.records import BadInput
+from aqaudit.datasets.readers.probe import bundled
+from aqaudit.probe import measure, motions, scene
 from aqaudit.probe.build import clip_id, make, padded_clip
 from aqaudit.probe.errors import EXERCISES
-from aqaudit.probe.performers import generator, performer
+from aqaudit.probe.performers import generator, performer, style
 from aqaudit.probe.recipes import LEVELS, PEOPLE, TRIALS, plans
 from aqaudit.probe.scene import Spec, body_of, drawn_camera, render, sample_specs, severities, take
-from aqaudit.probe.style import style
 from aqaudit.probe.truth import score, truth_of
-from aqaudit.records import BadInput
 
 PAIRS = [(one.name, error.id) for one in EXERCISES.values() for error in one.errors]
 SMALL = (96, 96)
@@ -40,8 +39,8 @@ def a_spec(exercise: str, error: str, severity: float = 0.0, person: int = 3, ke
         performer=one,
         style=style(draw),
         camera=drawn_camera(one, exercise, fault, draw),
-        place=rooms.place(draw),
-        lamp=rooms.lamp(draw),
+        place=scene.place(draw),
+        lamp=scene.lamp(draw),
     )
 
 

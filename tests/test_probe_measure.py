@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from aqaudit.core.records import BadInput
 from aqaudit.probe import measure
 from aqaudit.probe.errors import EXERCISES, checked_severity, exercise
-from aqaudit.records import BadInput
 
 PAIRS = [(one.name, error.id) for one in EXERCISES.values() for error in one.errors]
 

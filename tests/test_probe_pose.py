@@ -10,12 +10,11 @@ import pytest
 pytest.importorskip("anny", reason="making probe clips needs the extra 'probe'")
 pytest.importorskip("warp", reason="making probe clips needs the extra 'probe'")
 
+from aqaudit.core.records import BadInput
 from aqaudit.pose.estimators import open_estimator
-from aqaudit.probe import rooms
-from aqaudit.probe.performers import generator, performer
+from aqaudit.probe import scene
+from aqaudit.probe.performers import generator, performer, style
 from aqaudit.probe.scene import Spec, body_of, camera_for, render, take
-from aqaudit.probe.style import style
-from aqaudit.records import BadInput
 
 
 def test_exact_keypoints_agree_with_a_pose_model_on_front_and_side_views() -> None:
@@ -39,8 +38,8 @@ def test_exact_keypoints_agree_with_a_pose_model_on_front_and_side_views() -> No
                 performer=person,
                 style=style(draw),
                 camera=camera,
-                place=rooms.place(draw),
-                lamp=rooms.lamp(draw),
+                place=scene.place(draw),
+                lamp=scene.lamp(draw),
             )
             shot = take(spec).at([0.8, 1.4])
             exact = shot.keypoints(camera, (384, 384))[..., :2]

@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 
 from aqaudit import BadInput, Study
+from aqaudit.core.records import Dataset, Question, Request, Slot, claims
 from aqaudit.engine.asking import _expected
 from aqaudit.engine.parse import parse
-from aqaudit.engine.rendering import render
+from aqaudit.engine.show import render
 from aqaudit.models.catalog import load as load_model
-from aqaudit.plan import Plan
 from aqaudit.prompts import strategies, template
-from aqaudit.prompts.guidelines import guideline
+from aqaudit.prompts.framing import guideline
 from aqaudit.prompts.shots import Pool
-from aqaudit.questions import Asker
-from aqaudit.records import Dataset, Question, Request, Slot, claims
-from aqaudit.request_writer import shown_in_order
+from aqaudit.study.plan import Plan
+from aqaudit.study.questions import Asker
+from aqaudit.study.requests import shown_in_order
 from test_plan import OPENAI, STUDY, Sources, dataset, performance
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -193,7 +193,7 @@ def test_examples_are_balanced_nested_and_never_by_the_performer_or_from_the_vid
     data = dataset(crowd)
     text = planned("strategy = ['few_shot']\nshots = [1, 2, 4]", kinds=(kind,), data=data)  # draws from another pool
     assert text.datasets[0].pool is not None
-    from aqaudit.pairs import Pairing, pairs
+    from aqaudit.study.pairs import Pairing, pairs
 
     every = (
         list(pairs(data, 1, Pairing(uses=4)))

@@ -15,10 +15,10 @@ from scipy import special, stats
 from answers_tables import booleans
 from aqaudit.audits import psychometric as module
 from aqaudit.audits.finding import Finding
-from aqaudit.audits.severity import trials_of
-from aqaudit.measures import psychometric_curve as curves
-from aqaudit.measures.efficiency import efficiency
-from aqaudit.table import normalise
+from aqaudit.audits.psychometric import trials_of
+from aqaudit.core.table import normalise
+from aqaudit.measures import psychometric as curves
+from aqaudit.measures.psychometric import efficiency
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 

@@ -10,11 +10,11 @@ import pytest
 from aqaudit.audits.finding import Finding
 from aqaudit.reporting import figures
 from aqaudit.reporting.distributions import distribution
-from aqaudit.reporting.shares import share
+from aqaudit.reporting.figures import share
 from report_sample import answer, sample, to_frame
 
 if TYPE_CHECKING:
-    from aqaudit.reporting.drawing import Figure
+    from aqaudit.reporting.svg import Figure
 
 
 def of_group(frame: pl.DataFrame, group: str) -> list[Figure]:

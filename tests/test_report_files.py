@@ -10,10 +10,10 @@ import pytest
 
 import aqaudit
 from aqaudit.audits import audit
-from aqaudit.records import BadInput
+from aqaudit.core.records import BadInput
+from aqaudit.core.table import write_parquet
 from aqaudit.reporting import figures, tables
 from aqaudit.reporting.folder import write
-from aqaudit.table import write_parquet
 from report_sample import STUDY, answer, failures, sample, to_frame
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ import pytest
 from aqaudit.audits import AuditResult, audit
 from aqaudit.audits.finding import Finding
 from aqaudit.reporting import page
-from aqaudit.reporting.banners import banners
-from aqaudit.reporting.palette import palettes
+from aqaudit.reporting.svg import palettes
+from aqaudit.reporting.verdicts import banners
 from report_sample import STUDY, answer, failures, sample, to_frame
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import polars as pl
 
 from aqaudit.audits import AuditResult, audit
 from aqaudit.audits.finding import Finding
+from aqaudit.core.text import width
 from aqaudit.reporting.terminal import coloured, headline, verdicts
-from aqaudit.reporting.text import width
 from report_sample import answer, failures, sample, to_frame
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aqaudit.reporting.text import clean, short, width, without_secrets
+from aqaudit.core.text import clean, short, width, without_secrets
 
 
 @pytest.mark.parametrize(

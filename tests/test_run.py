@@ -12,8 +12,7 @@ import pytest
 import aqaudit
 import made
 from aqaudit import BadInput, Study, read_answers
-from aqaudit.engine.folder import merge
-from aqaudit.engine.state import read_state
+from aqaudit.engine.folder import merge, read_state
 from servers import Faulty, LoopbackServer, Seen, Send, answer_chat, chat, openai_error
 
 
@@ -300,7 +299,7 @@ def test_unparsed_texts_are_answers_and_reparse_needs_no_model(data: Path, tmp_p
         db.execute("update answers set said = '<answer>True</answer>'")
     db.close()
     from aqaudit.engine import folder
-    from aqaudit.engine.reparse import reparse
+    from aqaudit.engine.parse import reparse
 
     with folder.opened(tmp_path / "out", "made-study") as journal:
         assert reparse(journal) == (24, 24)

@@ -21,14 +21,13 @@ import pytest
 import aqaudit
 import made
 from aqaudit import BadInput, Study, read_answers
+from aqaudit.core.records import Chain, Slot, Step
 from aqaudit.engine import folder
-from aqaudit.engine.folder import merge
+from aqaudit.engine.channel import back_off
+from aqaudit.engine.folder import merge, read_state
 from aqaudit.engine.journal import Journal
-from aqaudit.engine.limits import back_off
-from aqaudit.engine.state import read_state
 from aqaudit.models.call import AskFailed, Call, Reply
 from aqaudit.prompts import strategies
-from aqaudit.records import Chain, Slot, Step
 from servers import LoopbackServer, Seen, Send, answer_chat, chat, openai_error
 
 Respond = Callable[[Call, int], Awaitable[Reply]]
@@ -60,7 +59,7 @@ class PlugIn:
 
 def plug_in(monkeypatch: pytest.MonkeyPatch, respond: Respond) -> PlugIn:
     model = PlugIn(respond)
-    monkeypatch.setattr("aqaudit.engine.crew.open_model", lambda *_: model)
+    monkeypatch.setattr("aqaudit.engine.executor.open_model", lambda *_: model)
     return model
 
 

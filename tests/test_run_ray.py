@@ -20,9 +20,9 @@ import pytest
 
 import made
 from aqaudit import Study
-from aqaudit.engine.engine import Outcome, run_prepared
+from aqaudit.core.records import BadInput
 from aqaudit.engine.preparation import RunOptions, prepare
-from aqaudit.records import BadInput
+from aqaudit.engine.run import Outcome, run_prepared
 from servers import LoopbackServer, Send, answer_chat, chat
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -226,7 +226,7 @@ def test_an_address_where_no_cluster_is_is_one_clear_line(tmp_path: Path) -> Non
 
 def test_a_machine_that_does_not_see_the_folder_or_the_data_says_what_must_be_shared(tmp_path: Path) -> None:
     from aqaudit import __version__
-    from aqaudit.engine.worker import Place, Trouble, Worker
+    from aqaudit.engine.ray import Place, Trouble, Worker
 
     def place(**over: object) -> Place:
         facts = {"version": __version__, "folder": Path.cwd(), "media": tmp_path / "media", "pose": "auto"}

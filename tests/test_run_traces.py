@@ -10,10 +10,10 @@ import pytest
 
 import made
 from aqaudit import BadInput, Study, audit, read_answers, run
+from aqaudit.core.auxiliary import SCHEMAS, read_sidecars
 from aqaudit.engine import folder
-from aqaudit.engine.engine import Outcome
-from aqaudit.engine.tracing import read_tags
-from aqaudit.sidecars import SCHEMAS, read_sidecars
+from aqaudit.engine.run import Outcome
+from aqaudit.engine.traces import read_tags
 from servers import LoopbackServer, Response, Seen, chat, openai_error
 from test_cli import Command, aqaudit, refused  # noqa: F401 - a fixture
 

@@ -11,11 +11,11 @@ import pytest
 
 import aqaudit
 from aqaudit import BadInput, Study, read_answers
+from aqaudit.core.auxiliary import read_sidecars
 from aqaudit.engine.folder import merge
 from aqaudit.media import PERTURBATIONS, VIEWS
 from aqaudit.media import clip as media_clip
 from aqaudit.pose.kinematics import QUANTITIES
-from aqaudit.sidecars import read_sidecars
 from media_clips import make_clip
 from servers import LoopbackServer, answer_chat
 from test_media_views import joints

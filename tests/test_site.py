@@ -15,9 +15,9 @@ import typer.main
 from aqaudit import datasets
 from aqaudit.audits import AUDITS
 from aqaudit.cli import app
+from aqaudit.core.table import SCHEMA
 from aqaudit.measures import MEASURES
 from aqaudit.prompts import template
-from aqaudit.table import SCHEMA
 
 ROOT = Path(__file__).resolve().parent.parent
 

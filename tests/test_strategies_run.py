@@ -15,8 +15,8 @@ from PIL import Image
 import aqaudit
 import made
 from aqaudit import BadInput, Study, read_answers
+from aqaudit.core.records import Slot
 from aqaudit.engine.preparation import RunOptions, prepare
-from aqaudit.records import Slot
 from servers import LoopbackServer, Seen, Send, chat, gemini
 
 STRATEGIES = '["base", "grounding", "two_step", "two_step:shown+text", "structured", "guideline", "few_shot"]'

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from aqaudit import BadInput, read_answers
-from aqaudit.table import SCHEMA, check, copy_to_parquet, normalise
+from aqaudit.core.table import SCHEMA, check, copy_to_parquet, normalise
 
 MINIMUM = {
     "question_id": ["a", "b", "c"],

@@ -10,11 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aqaudit.sidecars import SCHEMAS
+from aqaudit.core.auxiliary import SCHEMAS
 from aqaudit.traces import claims, reading
 from aqaudit.traces.kinematics import Movement, movements
-from aqaudit.traces.reading import Step
-from aqaudit.traces.stance import Stance, stance
+from aqaudit.traces.reading import Stance, Step, stance
 
 
 def squat(performance: str = "p", *, depth: float = 1.0, frontal: bool = False, valgus: float = 0.0) -> pl.DataFrame:

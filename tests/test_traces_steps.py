@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
-from aqaudit.traces import rules, steps
-from aqaudit.traces.tags import TAGS
+from aqaudit.traces import rules
+from aqaudit.traces.rules import TAGS
 
 CORPUS = [
     json.loads(line)
@@ -58,7 +58,7 @@ def test_a_trace_is_split_at_sentences_items_and_conclusions() -> None:
         "**Observation:**\n1. The heels lift (approx. 2 cm) at 0:02. The knees bend, e.g. in frame 3.\n"
         "- Her back is straight; her arms hang down.\nThe hips stay high, therefore the statement is false."
     )
-    assert steps.split(trace) == [
+    assert rules.split(trace) == [
         "The heels lift (approx. 2 cm) at 0:02.",
         "The knees bend, e.g. in frame 3.",
         "Her back is straight",
@@ -70,30 +70,30 @@ def test_a_trace_is_split_at_sentences_items_and_conclusions() -> None:
 
 def test_a_quotation_is_not_cut() -> None:
     quoted = 'The rule reads "Stand tall; therefore breathe in deeply" and nothing else.'
-    assert steps.split(quoted) == [quoted]
+    assert rules.split(quoted) == [quoted]
 
 
 def test_a_bare_verdict_is_no_trace() -> None:
-    assert steps.trace_of(None, "<answer>True</answer>") == ""
-    assert steps.trace_of(None, "True") == ""
-    assert steps.trace_of("The knees bend far enough.", "<answer>True</answer>") == "The knees bend far enough."
-    assert "heels" in steps.trace_of(None, "<look>The heels are on the floor.</look><answer>True</answer>")
+    assert rules.trace_of(None, "<answer>True</answer>") == ""
+    assert rules.trace_of(None, "True") == ""
+    assert rules.trace_of("The knees bend far enough.", "<answer>True</answer>") == "The knees bend far enough."
+    assert "heels" in rules.trace_of(None, "<look>The heels are on the floor.</look><answer>True</answer>")
 
 
 @given(st.text(alphabet=st.sampled_from("aA .,;:\"'-*\n0:1<>/\u2026\u201cso therefore"), max_size=3000))
 @settings(max_examples=60, deadline=None)
 def test_any_text_gives_bounded_lines_and_known_tags(text: str) -> None:
-    found = steps.split(text)
-    assert len(found) <= steps.MAX_STEPS
+    found = rules.split(text)
+    assert len(found) <= rules.MAX_STEPS
     for step in found[:5]:
         assert "\n" not in step
-        assert len(step) <= steps.MAX_STEP_CHARACTERS
+        assert len(step) <= rules.MAX_STEP_CHARACTERS
         assert rules.tag(step) in TAGS
 
 
 def test_long_and_repetitive_texts_take_no_time() -> None:
     began = time.process_time()
     for text in ("so " * 100_000, '"' * 200_000, "if " + "a " * 100_000, "the knee is " * 20_000, "(" * 50_000):
-        for step in steps.split(text)[:20]:
+        for step in rules.split(text)[:20]:
             rules.tag(step)
     assert time.process_time() - began < 5

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from aqaudit.core.records import Performance, Question, Scale
 from aqaudit.engine.parse import Expected, parse
-from aqaudit.records import Performance, Question, Scale
 
 TRAINING = Path(__file__).resolve().parent.parent / "training"
 
@@ -68,7 +68,7 @@ def test_the_right_option_and_the_right_number_are_read_back(taught: object) -> 
 
 
 def test_no_wording_is_the_likelier_one_to_be_true(taught: object) -> None:
-    from aqaudit.records import Severity
+    from aqaudit.core.records import Severity
 
     draw = random.Random(0)
     severity = Severity(value=30, unit="deg", tolerance=15)

@@ -26,7 +26,7 @@ import eyes
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from aqaudit.records import Dataset, Question
+    from aqaudit.core.records import Dataset, Question
 
 SIDE = 96
 #: Every fourth clip is painted this large and scaled down, as clips of studies are.

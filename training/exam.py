@@ -25,18 +25,18 @@ import anyio
 import numpy as np
 from PIL import Image
 
+from aqaudit.core.records import Cell, Chain, MediaPart, MediaSpec, Request
 from aqaudit.models.call import Call
 from aqaudit.models.catalog import load, open_model
 from aqaudit.prompts.framing import option_words
 from aqaudit.prompts.strategies import chain
-from aqaudit.records import Cell, Chain, MediaPart, MediaSpec, Request
 from clips import Clips
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from aqaudit.core.records import Framing, Question
     from aqaudit.models.call import Model, Reply
-    from aqaudit.records import Framing, Question
 
 _CLEAR = 2.0
 _REACHED = 0.75

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import Literal
 
+    from aqaudit.core.records import Framing, Question
     from aqaudit.models.call import Call
-    from aqaudit.records import Framing, Question
 
 _SAID = re.compile(r"<answer>(.*)</answer>", re.DOTALL)
 

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import vocabulary
+from aqaudit.core.records import LETTERS, TRUE_FALSE
 from aqaudit.prompts.framing import option_words
 from aqaudit.prompts.strategies import chain
-from aqaudit.records import LETTERS, TRUE_FALSE
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Sequence
 
+    from aqaudit.core.records import AnswerWords, Framing, Question
     from aqaudit.prompts.strategies import Medium
-    from aqaudit.records import AnswerWords, Framing, Question
 
 _FRAMINGS: tuple[Framing, ...] = ("positive", "negative", "neutral")
 #: How often both statements are put side by side as well.

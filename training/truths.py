@@ -7,17 +7,17 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aqaudit.core.records import ChoiceQuestion, Criterion, Dataset, ErrorStatement, Performance, Scale, Severity
+from aqaudit.probe.build import CHOICE, NO_ERROR, QUESTION, SCALE
 from aqaudit.probe.errors import EXERCISES
-from aqaudit.probe.labels import CHOICE, NO_ERROR, QUESTION, SCALE
 from aqaudit.probe.recipes import BUNDLED
 from aqaudit.probe.truth import score
-from aqaudit.questions import Asker
-from aqaudit.records import ChoiceQuestion, Criterion, Dataset, ErrorStatement, Performance, Scale, Severity
+from aqaudit.study.questions import Asker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from aqaudit.records import Question
+    from aqaudit.core.records import Question
 
 
 def errors() -> list[tuple[str, str]]:

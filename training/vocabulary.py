@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from aqaudit.core.records import LETTERS, TRUE_FALSE
 from aqaudit.prompts import template
-from aqaudit.records import LETTERS, TRUE_FALSE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,7 +15,7 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from aqaudit.records import BadInput
+from aqaudit.core.records import BadInput
 
 if TYPE_CHECKING:
     from aqaudit.api import AuditResult, Outcome, Study, audit, compare, gate, read_answers, report, run, run_async

@@ -19,12 +19,12 @@ from aqaudit.audits import gate as gates
 from aqaudit.audits.comparison import ComparisonResult
 from aqaudit.audits.gate import GateResult
 from aqaudit.audits.pairing import pair, selected, selector
-from aqaudit.engine.engine import Outcome, run_prepared
+from aqaudit.core.auxiliary import read_sidecars
+from aqaudit.core.table import read_answers
 from aqaudit.engine.preparation import RunOptions, prepare
+from aqaudit.engine.run import Outcome, run_prepared
 from aqaudit.reporting.folder import write
-from aqaudit.sidecars import read_sidecars
-from aqaudit.study import Study
-from aqaudit.table import read_answers
+from aqaudit.study.study import Study
 
 __all__ = ["AuditResult", "Outcome", "Study", "audit", "compare", "gate", "read_answers", "report", "run", "run_async"]
 
@@ -163,7 +163,7 @@ def audit(answers: pl.DataFrame | str | Path, auxiliary: Mapping[str, pl.DataFra
         A frame as :func:`read_answers` returns it, a file of answers, or the folder of a run, whose auxiliary tables
         (joint angles, tagged reasoning) are read as well.
     auxiliary
-        The tables beside the answers, by name, as :func:`aqaudit.sidecars.read_sidecars` returns them.
+        The tables beside the answers, by name, as :func:`aqaudit.core.auxiliary.read_sidecars` returns them.
 
     Raises
     ------

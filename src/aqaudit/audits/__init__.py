@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from html import escape
-from typing import TYPE_CHECKING
 
 import polars as pl
 
-from aqaudit import table
+from aqaudit import measures
 from aqaudit.audits import (
     calibration,
     chance,
@@ -22,24 +22,20 @@ from aqaudit.audits import (
     framing,
     order,
     permutation,
-    plugged,
     psychometric,
     subgroups,
     traces,
     vision,
 )
-from aqaudit.audits.declaration import Audit
-from aqaudit.audits.finding import Finding
-from aqaudit.audits.scope import remembered
+from aqaudit.audits.finding import Audit, Finding
+from aqaudit.audits.scope import headline_scopes, remembered
 from aqaudit.audits.signature import format_signature, rows_hash, signature
-from aqaudit.records import BadInput
+from aqaudit.core import table
+from aqaudit.core.auxiliary import Sidecars
+from aqaudit.core.plugins import PlugIns
+from aqaudit.core.records import BadInput
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from aqaudit.sidecars import Sidecars
-
-__all__ = ["AUDITS", "Audit", "AuditResult", "Finding", "audit", "format_signature"]
+__all__ = ["AUDITS", "PLUG_INS", "Audit", "AuditResult", "Finding", "audit", "format_signature"]
 
 _MODULES = (
     chance,
@@ -110,10 +106,10 @@ def audit(frame: pl.DataFrame, sidecars: Sidecars | None = None) -> AuditResult:
     Parameters
     ----------
     frame : polars.DataFrame
-        Answers; columns that are missing get the import defaults of :func:`aqaudit.table.normalise`. A table that
+        Answers; columns that are missing get the import defaults of :func:`aqaudit.core.table.normalise`. A table that
         cannot be completed gives findings that say ``skipped`` and name what it lacks.
     sidecars : mapping, optional
-        Tables beside the answers, as :func:`aqaudit.sidecars.read_sidecars` returns them.
+        Tables beside the answers, as :func:`aqaudit.core.auxiliary.read_sidecars` returns them.
 
     Returns
     -------
@@ -124,7 +120,7 @@ def audit(frame: pl.DataFrame, sidecars: Sidecars | None = None) -> AuditResult:
     settings: dict[str, object] = {"permutation_draws": permutation.DRAWS, "seed": permutation.SEED}
     if beside:
         settings["sidecars"] = {f"{name}.sha256": rows_hash(beside[name])[:12] for name in sorted(beside)}
-    if others := plugged.versions():
+    if others := _plug_in_versions():
         settings["plug_ins"] = others
     try:
         complete = table.normalise(frame)
@@ -133,7 +129,7 @@ def audit(frame: pl.DataFrame, sidecars: Sidecars | None = None) -> AuditResult:
         return AuditResult(findings=skipped, signature=signature(frame, settings))
     with remembered(complete):
         findings = tuple(finding for one in AUDITS.values() for finding in one(complete, beside))
-    findings += tuple(plugged.findings(complete, beside))
+    findings += tuple(_plug_in_findings(complete, beside))
     return AuditResult(findings=findings, signature=signature(complete, settings))
 
 
@@ -143,3 +139,80 @@ def _plain(value: object) -> object:
 
 def _skipped(name: str, why: str) -> Finding:
     return Finding(audit=name, scope={}, measure="", value=None, verdict="skipped", why=why, summary=f"Not made: {why}")
+
+
+def _read(name: str, offered: object) -> Audit | None:
+    if not isinstance(offered, Audit):
+        return None
+    if offered.name != name:
+        raise BadInput(f"audit plug-in {name!r} calls itself {offered.name!r}; both names must be the same")
+    return offered
+
+
+PLUG_INS = PlugIns(
+    group="aqaudit.audits",
+    kind="audit",
+    wanted="an aqaudit.audits.Audit",
+    built_in=lambda: (*AUDITS, "measures"),
+    read=_read,
+)
+
+
+def _plug_in_findings(frame: pl.DataFrame, sidecars: Sidecars) -> Iterator[Finding]:
+    """Yield what the audits and measures of plug-ins say; one that fails says why instead."""
+    for name in PLUG_INS.versions():
+        try:
+            yield from _checked(name, PLUG_INS.load(name), frame, sidecars)
+        except BadInput as error:
+            yield _skipped(name, str(error))
+    for name in measures.PLUG_INS.versions():
+        try:
+            yield from _of_measure(name, frame)
+        except BadInput as error:
+            yield _skipped("measures", str(error))
+
+
+def _plug_in_versions() -> dict[str, str]:
+    """Return the plug-ins that findings may come from, with their versions, for the signature."""
+    return {
+        f"{plug_ins.group.rpartition('.')[2]}.{name}": version
+        for plug_ins in (PLUG_INS, measures.PLUG_INS)
+        for name, version in plug_ins.versions().items()
+    }
+
+
+def _checked(name: str, audit: Audit, frame: pl.DataFrame, sidecars: Sidecars) -> list[Finding]:
+    try:
+        found = audit(frame, sidecars)
+    except Exception as error:
+        said = " ".join(str(error).split())
+        raise BadInput(f"audit plug-in {name!r} failed: {type(error).__name__}: {said}") from error
+    for finding in found:
+        if not isinstance(finding, Finding) or finding.audit != name:
+            raise BadInput(f"audit plug-in {name!r} returned something that is no finding of its own")
+    return found
+
+
+def _of_measure(name: str, frame: pl.DataFrame) -> list[Finding]:
+    measure = measures.PLUG_INS.load(name)
+    found = []
+    for scope in headline_scopes(frame):
+        if scope.labels["kind"] not in measure.kinds:
+            continue
+        try:
+            estimate = measure(scope.rows)
+        except Exception as error:
+            said = " ".join(str(error).split())
+            raise BadInput(f"measure plug-in {name!r} failed: {type(error).__name__}: {said}") from error
+        found.append(
+            replace(
+                Finding.of("measures", scope.labels, name, estimate),
+                verdict="skipped",
+                citation=measure.citation,
+                why=estimate.why or "a measure of a plug-in is shown, not judged",
+                summary=measure.what,
+                question="What else was measured?",
+                details=dict(estimate.details),
+            )
+        )
+    return found

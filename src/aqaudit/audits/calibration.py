@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import polars as pl
 
-from aqaudit.audits import telling, verdicts
+from aqaudit.audits import findings_text, verdicts
 from aqaudit.audits.correctness import KINDS
-from aqaudit.audits.declaration import Audit
-from aqaudit.audits.scope import headline_scopes
-from aqaudit.measures import MEASURES
+from aqaudit.audits.finding import Audit, Finding, Json, Verdict
+from aqaudit.audits.scope import Scope, headline_scopes
+from aqaudit.core.auxiliary import Sidecars
+from aqaudit.measures import MEASURES, Estimate
 from aqaudit.measures.probabilities import probable, reliability
 from aqaudit.measures.rows import codes
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from aqaudit.audits.finding import Finding, Json, Verdict
-    from aqaudit.audits.scope import Scope
-    from aqaudit.measures import Estimate
-    from aqaudit.sidecars import Sidecars
 
 NAME = "calibration"
 QUESTION = "When it says it is 90 % sure, is it right nine times in ten?"
@@ -41,7 +34,7 @@ def calibration(frame: pl.DataFrame, _sidecars: Sidecars | None = None) -> list[
         if scope.labels["kind"] in KINDS and known.any():
             findings += _of(scope)
     why = "no verify or detect answer comes with p_correct: ask for log-probabilities (logprobs = true)"
-    return findings or telling.not_made(NAME, QUESTION, "ece", why)
+    return findings or findings_text.not_made(NAME, QUESTION, "ece", why)
 
 
 def _of(scope: Scope) -> list[Finding]:
@@ -56,7 +49,7 @@ def _of(scope: Scope) -> list[Finding]:
         "cannot_tell": "Whether the probabilities of {model} mean what they say cannot be told",
     }
     return [
-        telling.judged(
+        findings_text.judged(
             NAME, QUESTION, scope, "ece", estimate, judge(estimate, tolerated), sentences=sentences, advice=_ADVICE,
             details={
                 "tolerance": tolerated,
@@ -66,7 +59,7 @@ def _of(scope: Scope) -> list[Finding]:
             rows=_sure_and_wrong(scope.rows),
         ),
         *[
-            telling.shown(NAME, QUESTION, scope, name, one, beside="the calibration error")
+            findings_text.shown(NAME, QUESTION, scope, name, one, beside="the calibration error")
             for name, one in beside.items()
         ],
     ]  # fmt: skip
@@ -100,7 +93,7 @@ def _bins(rows: pl.DataFrame) -> list[Json]:
 def _sure_and_wrong(rows: pl.DataFrame) -> tuple[str, ...]:
     """Answer keys of wrong answers, the surest first."""
     wrong = rows.filter((pl.col("p_correct") > 0.5) != pl.col("gold_correct"))
-    return telling.keys(wrong.with_columns(doubt=-(pl.col("p_correct") - 0.5).abs()), "doubt")
+    return findings_text.keys(wrong.with_columns(doubt=-(pl.col("p_correct") - 0.5).abs()), "doubt")
 
 
 AUDIT = Audit(

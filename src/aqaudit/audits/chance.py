@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 from scipy import stats
 
-from aqaudit.audits import permutation, telling, verdicts
-from aqaudit.audits.declaration import Audit
-from aqaudit.audits.finding import Finding
+from aqaudit.audits import findings_text, permutation, verdicts
+from aqaudit.audits.finding import Audit, Finding, Json, Verdict
 from aqaudit.audits.scope import BASE, Scope, headline_scopes
+from aqaudit.core.auxiliary import Sidecars
+from aqaudit.core.table import TRUTH_AND_ANSWER
 from aqaudit.measures import MEASURES, Estimate, resample
-from aqaudit.table import TRUTH_AND_ANSWER
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from aqaudit.audits.finding import Json, Verdict
-    from aqaudit.sidecars import Sidecars
 
 NAME = "chance"
 QUESTION = "Does it judge better than guessing?"
@@ -64,7 +58,7 @@ class _Judged:
 
 
 def chance(frame: pl.DataFrame, _sidecars: Sidecars | None = None) -> list[Finding]:
-    """Return the findings of every headline scope of ``frame`` (all columns of :data:`aqaudit.table.SCHEMA`).
+    """Return the findings of every headline scope of ``frame`` (all columns of :data:`aqaudit.core.table.SCHEMA`).
 
     Boolean and ``choose`` questions are judged by balanced accuracy, scores by Spearman's correlation, preferences by
     accuracy over pairs; the other measures stand beside them and cannot fail.
@@ -89,7 +83,7 @@ def _coverage(scope: Scope) -> Finding:
     verdict: Verdict = "cannot_tell"
     if estimate.value is not None and estimate.high is not None:
         verdict = "warn" if estimate.high < enough else "ok" if estimate.value >= enough else "cannot_tell"
-    return telling.judged(
+    return findings_text.judged(
         NAME, QUESTION, scope, _COVERAGE, estimate, verdict, headline=False,
         sentences={
             "ok": "The answers of {model} can be read",
@@ -97,7 +91,7 @@ def _coverage(scope: Scope) -> Finding:
             "cannot_tell": "Whether enough answers of {model} can be read cannot be told",
         },
         advice={"warn": _ADVICE_UNREAD}, details={"enough": enough},
-        rows=telling.keys(scope.rows.filter(pl.col("parse") != "ok")),
+        rows=findings_text.keys(scope.rows.filter(pl.col("parse") != "ok")),
     )  # fmt: skip
 
 

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import polars as pl
 
-from aqaudit.audits import telling, verdicts
-from aqaudit.audits.declaration import Audit
-from aqaudit.audits.scope import headline_scopes
-from aqaudit.measures import MEASURES
+from aqaudit.audits import findings_text, verdicts
+from aqaudit.audits.finding import Audit, Finding, Json, Verdict
+from aqaudit.audits.scope import Scope, headline_scopes
+from aqaudit.core.auxiliary import Sidecars
+from aqaudit.measures import MEASURES, Estimate
 from aqaudit.measures.spread import read_scores, value_counts
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from aqaudit.audits.finding import Finding, Json, Verdict
-    from aqaudit.audits.scope import Scope
-    from aqaudit.measures import Estimate
-    from aqaudit.sidecars import Sidecars
 
 NAME = "collapse"
 QUESTION = "Are its scores close to the truth only because it always gives about the same one?"
@@ -43,7 +36,7 @@ def collapse(frame: pl.DataFrame, _sidecars: Sidecars | None = None) -> list[Fin
     for scope in headline_scopes(frame):
         if scope.labels["kind"] == "score":
             findings += _of(scope)
-    return findings or telling.not_made(NAME, QUESTION, "sd_ratio", "the table holds no scores")
+    return findings or findings_text.not_made(NAME, QUESTION, "sd_ratio", "the table holds no scores")
 
 
 def _of(scope: Scope) -> list[Finding]:
@@ -69,14 +62,14 @@ def _of(scope: Scope) -> list[Finding]:
         "truths": _histogram(scope.rows),
     }
     return [
-        telling.judged(
+        findings_text.judged(
             NAME, QUESTION, scope, "sd_ratio", spread, verdict, flag=flag,
             sentences={**_SENTENCES, "fail": f"{{model}} gives about the same score to everything{error}"},
             advice=_ADVICE, details=details, rows=_hidden(scope.rows, beside["modal_share"]),
             why="rank correlation, spread and most frequent score do not settle it" if spread.interval else "",
         ),
         *[
-            telling.shown(NAME, QUESTION, scope, name, beside[name], beside="the spread")
+            findings_text.shown(NAME, QUESTION, scope, name, beside[name], beside="the spread")
             for name in ("modal_share", "calibration_slope")
         ],
     ]  # fmt: skip
@@ -122,7 +115,7 @@ def _hidden(rows: pl.DataFrame, modal: Estimate) -> tuple[str, ...]:
     if value is None:
         return ()
     same = rows.filter((pl.col("score") == value) & (pl.col("parse") == "ok") & pl.col("gold_score").is_not_null())
-    return telling.keys(same.with_columns(near=-(pl.col("gold_score") - pl.col("score")).abs()), "near")
+    return findings_text.keys(same.with_columns(near=-(pl.col("gold_score") - pl.col("score")).abs()), "near")
 
 
 AUDIT = Audit(

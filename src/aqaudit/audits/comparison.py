@@ -6,30 +6,24 @@ after Holm. The verdict says the same whichever side comes first, mirrored: ok B
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from aqaudit.audits import permutation, verdicts
-from aqaudit.audits.finding import Finding
+from aqaudit.audits.finding import Finding, Verdict
+from aqaudit.audits.pairing import Pairs
 from aqaudit.audits.signature import signature
 from aqaudit.measures import MEASURES, paired, resample
-from aqaudit.measures.pair_accuracy import PAIR, pair_credits
+from aqaudit.measures.paired import Difference
+from aqaudit.measures.pairs import PAIR, pair_credits
 from aqaudit.measures.recalls import layout, mean_of_groups, ratio
 from aqaudit.measures.rows import CORRECT, classified, codes, scored
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from numpy.typing import NDArray
-
-    from aqaudit.audits.finding import Verdict
-    from aqaudit.audits.pairing import Pairs
-    from aqaudit.measures.paired import Difference
-
-    Floats = NDArray[np.float64]
+Floats = NDArray[np.float64]
 
 NAME = "compare"
 LEVEL = 0.05

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import polars as pl
 
-from aqaudit.audits import telling, verdicts
-from aqaudit.audits.declaration import Audit
-from aqaudit.audits.scope import headline_scopes
+from aqaudit.audits import findings_text, verdicts
+from aqaudit.audits.finding import Audit, Finding, Verdict
+from aqaudit.audits.scope import Scope, headline_scopes
+from aqaudit.core.auxiliary import Sidecars
 from aqaudit.measures import MEASURES
 from aqaudit.measures.repeats import SETTING, repeated
 from aqaudit.measures.rows import text
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from aqaudit.audits.finding import Finding, Verdict
-    from aqaudit.audits.scope import Scope
-    from aqaudit.sidecars import Sidecars
 
 NAME = "consistency"
 QUESTION = "Does it give the same answer when asked again?"
@@ -42,7 +36,7 @@ def consistency(frame: pl.DataFrame, _sidecars: Sidecars | None = None) -> list[
         if scope.rows["repeat"].n_unique() > 1
     ]  # fmt: skip
     why = "no question was repeated: set repeats = 2 or more in the grid"
-    return findings or telling.not_made(NAME, QUESTION, "repeat_disagreement", why)
+    return findings or findings_text.not_made(NAME, QUESTION, "repeat_disagreement", why)
 
 
 def _of(scope: Scope) -> Finding:
@@ -50,7 +44,7 @@ def _of(scope: Scope) -> Finding:
     estimate = MEASURES[measure](scope.rows)
     tolerated = verdicts.tolerance(NAME, measure)
     verdict = verdicts.capped(verdicts.at_most(estimate.low, estimate.high, tolerated))
-    return telling.judged(
+    return findings_text.judged(
         NAME, QUESTION, scope, measure, estimate, verdict, sentences=_SENTENCES, advice=_ADVICE,
         details={"tolerance": tolerated, "most_repeats": int(scope.rows["repeat"].n_unique())},
         rows=_differing(scope.rows),
@@ -60,11 +54,13 @@ def _of(scope: Scope) -> Finding:
 def _differing(rows: pl.DataFrame) -> tuple[str, ...]:
     """Answer keys of questions whose repeats differ most."""
     most = repeated(rows).with_columns(size=pl.coalesce("differ", "variance")).filter(pl.col("size") > 0)
-    most = most.sort("size", *SETTING, descending=[True, *(False for _ in SETTING)]).head(telling.MAX_ROWS_SHOWN // 2)
+    most = most.sort("size", *SETTING, descending=[True, *(False for _ in SETTING)]).head(
+        findings_text.MAX_ROWS_SHOWN // 2
+    )
     keyed = rows.filter(pl.col("question_id").is_in(most["question_id"].to_list())).with_columns(
         *[text(rows, name) for name in SETTING]
     )
-    return telling.keys(keyed.join(most.select(SETTING), on=SETTING), *SETTING)
+    return findings_text.keys(keyed.join(most.select(SETTING), on=SETTING), *SETTING)
 
 
 AUDIT = Audit(

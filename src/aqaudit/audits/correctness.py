@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import polars as pl
 
-from aqaudit.audits import telling, verdicts
-from aqaudit.audits.breakdown import breakdown
-from aqaudit.audits.declaration import Audit
-from aqaudit.audits.scope import Scope, headline_scopes
-from aqaudit.measures import MEASURES
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from aqaudit.audits.finding import Finding, Verdict
-    from aqaudit.measures import Estimate
-    from aqaudit.sidecars import Sidecars
+from aqaudit.audits import findings_text, verdicts
+from aqaudit.audits.finding import Audit, Finding, Verdict
+from aqaudit.audits.scope import Scope, breakdown, headline_scopes
+from aqaudit.core.auxiliary import Sidecars
+from aqaudit.measures import MEASURES, Estimate
 
 NAME = "correctness"
 QUESTION = "Does it lean towards calling executions correct, or faulty?"
@@ -56,7 +49,7 @@ def correctness(frame: pl.DataFrame, _sidecars: Sidecars | None = None) -> list[
     for scope in headline_scopes(frame):
         if scope.labels["kind"] in KINDS:
             findings += _of(scope)
-    return findings or telling.not_made(NAME, QUESTION, "lean", "the table holds no verify or detect answers")
+    return findings or findings_text.not_made(NAME, QUESTION, "lean", "the table holds no verify or detect answers")
 
 
 def _of(scope: Scope) -> list[Finding]:
@@ -73,7 +66,7 @@ def _of(scope: Scope) -> list[Finding]:
     if _one_framing(estimate) and verdict == "warn":
         sentences["warn"] += ", or to the wording: it was asked in one framing only"
     findings = [
-        telling.judged(
+        findings_text.judged(
             NAME, QUESTION, scope, "lean", estimate, verdict, sentences=sentences, advice=_ADVICE,
             flag=CONFOUNDED if _one_framing(estimate) else None,
             details={
@@ -89,22 +82,26 @@ def _of(scope: Scope) -> list[Finding]:
             if group.warns:
                 inner = Scope(labels={**scope.labels, by: group.name}, rows=scope.rows)
                 findings.append(
-                    telling.judged(
+                    findings_text.judged(
                         NAME, QUESTION, inner, "lean", group.estimate, "warn", headline=False,
                         sentences={"warn": f"{{model}} leans for {by} {group.name}"}, advice=_ADVICE,
                         details={"holm_p": group.holm_p, "groups": len(found)},
                     )
                 )  # fmt: skip
-    findings += [telling.shown(NAME, QUESTION, scope, name, one, beside="the lean") for name, one in beside.items()]
+    findings += [
+        findings_text.shown(NAME, QUESTION, scope, name, one, beside="the lean") for name, one in beside.items()
+    ]
     if scope.rows["p_correct"].null_count() < scope.rows.height:
-        findings.append(telling.shown(NAME, QUESTION, scope, "auroc", MEASURES["auroc"](scope.rows), beside="the lean"))
+        findings.append(
+            findings_text.shown(NAME, QUESTION, scope, "auroc", MEASURES["auroc"](scope.rows), beside="the lean")
+        )
     return findings
 
 
 def _mistakes(rows: pl.DataFrame, *, says_correct: bool) -> tuple[str, ...]:
     """Answer keys of mistakes of the favoured kind."""
     wrong = (pl.col("says_correct") == says_correct) & (pl.col("gold_correct") != says_correct)
-    return telling.keys(rows.filter(wrong & (pl.col("parse") == "ok")))
+    return findings_text.keys(rows.filter(wrong & (pl.col("parse") == "ok")))
 
 
 AUDIT = Audit(

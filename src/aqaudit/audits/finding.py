@@ -1,14 +1,15 @@
-"""What an audit says: one figure with its interval, chance level, baseline and verdict, in plain words."""
+"""What an audit declares about itself."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+import polars as pl
 
-    from aqaudit.measures import Estimate
+from aqaudit.core.auxiliary import Sidecars
+from aqaudit.measures import Estimate
 
 Json: TypeAlias = "bool | float | int | str | Sequence[Json] | Mapping[str, Json] | None"
 """A plain JSON value: what a report draws and lists beside the figure of a finding."""
@@ -82,3 +83,29 @@ class Finding:
             "flag": self.flag,
             "summary": self.summary,
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """An audit that describes itself; calling it on an answers table gives its findings.
+
+    ``run`` is a pure function of a complete answers table (all columns of :data:`aqaudit.core.table.SCHEMA`) and the
+    sidecars that there are. It returns at least one finding: where it cannot be made, one whose verdict is ``skipped``
+    and whose ``why`` says what is lacking.
+
+    ``question`` is what it answers in plain words, ``figures`` the measures of its findings and what each is,
+    ``interval`` how their uncertainty is found, ``rule`` how the verdict follows, ``advice`` what to do when it fails.
+    """
+
+    name: str
+    question: str
+    figures: Mapping[str, str]
+    interval: str
+    rule: str
+    advice: str
+    citation: str
+    run: Callable[[pl.DataFrame, Sidecars], list[Finding]]
+
+    def __call__(self, frame: pl.DataFrame, sidecars: Sidecars) -> list[Finding]:
+        """Return the findings on ``frame``."""
+        return self.run(frame, sidecars)

@@ -6,28 +6,20 @@ order in which options are shown.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import combinations
-from typing import TYPE_CHECKING
 
 import polars as pl
 
-from aqaudit.audits import telling, verdicts
-from aqaudit.audits.breakdown import corrected
+from aqaudit.audits import findings_text, verdicts
 from aqaudit.audits.correctness import KINDS
-from aqaudit.audits.declaration import Audit
-from aqaudit.audits.scope import headline_scopes
-from aqaudit.measures import MEASURES, Estimate, sums, wording
-from aqaudit.measures.positions import chosen_options
+from aqaudit.audits.finding import Audit, Finding, Verdict
+from aqaudit.audits.scope import Group, Scope, corrected, headline_scopes
+from aqaudit.core.auxiliary import Sidecars
+from aqaudit.measures import MEASURES, Estimate, resample, wording
+from aqaudit.measures.pairs import chosen_options
 from aqaudit.measures.rows import cluster, parsed, text
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from aqaudit.audits.breakdown import Group
-    from aqaudit.audits.finding import Finding, Verdict
-    from aqaudit.audits.scope import Scope
-    from aqaudit.sidecars import Sidecars
 
 NAME = "framing"
 QUESTION = "Does the wording of a question decide its answer?"
@@ -77,7 +69,7 @@ def framing(frame: pl.DataFrame, _sidecars: Sidecars | None = None) -> list[Find
         elif kind == "choose" and scope.rows["option_order"].null_count() < scope.rows.height:
             findings += _options(scope)
     why = "no question was asked in both framings, in several answer words, or with options in a known order"
-    return findings or telling.not_made(NAME, QUESTION, "framing_shift", why)
+    return findings or findings_text.not_made(NAME, QUESTION, "framing_shift", why)
 
 
 def _wordings(scope: Scope) -> list[Finding]:
@@ -95,7 +87,7 @@ def _wordings(scope: Scope) -> list[Finding]:
     }
     contradictions = _contradictions(scope, asked)
     return [
-        telling.judged(
+        findings_text.judged(
             NAME, QUESTION, scope, "framing_shift", estimate, verdict, sentences=sentences, advice=_ADVICE,
             details={
                 "alias": ALIAS,
@@ -106,7 +98,7 @@ def _wordings(scope: Scope) -> list[Finding]:
             rows=_contradicting(scope, asked),
         ),
         *contradictions,
-        *[telling.shown(NAME, QUESTION, scope, name, one, beside="the shift") for name, one in beside.items()],
+        *[findings_text.shown(NAME, QUESTION, scope, name, one, beside="the shift") for name, one in beside.items()],
     ]  # fmt: skip
 
 
@@ -139,28 +131,30 @@ def _contradictions(scope: Scope, asked: pl.DataFrame) -> list[Finding]:
     if excess.value is None:
         verdict = verdicts.capped(verdicts.at_most(rate.low, rate.high, tolerated))
         return [
-            telling.judged(
+            findings_text.judged(
                 NAME, QUESTION, scope, "contradiction_rate", rate, verdict, headline=False, sentences=_CONTRADICTS,
                 advice=_ADVICE, details={"tolerance": tolerated, "repeats": 0},
             )
         ]  # fmt: skip
     verdict = verdicts.at_most(excess.low, excess.high, tolerated)
     return [
-        telling.judged(
+        findings_text.judged(
             NAME, QUESTION, scope, "contradiction_excess", excess, verdict, sentences=_CONTRADICTS, advice=_ADVICE,
             details={"tolerance": tolerated, "contradiction_rate": rate.value},
         ),
-        telling.shown(NAME, QUESTION, scope, "contradiction_rate", rate, beside="the contradictions beyond noise"),
+        findings_text.shown(
+            NAME, QUESTION, scope, "contradiction_rate", rate, beside="the contradictions beyond noise"
+        ),
     ]  # fmt: skip
 
 
 def _contradicting(scope: Scope, asked: pl.DataFrame) -> tuple[str, ...]:
     """Answer keys of pairs that contradict each other, both rows of each."""
-    differ = wording.complete(asked).filter(pl.col("differ") > 0.5).head(telling.MAX_ROWS_SHOWN // 2)
+    differ = wording.complete(asked).filter(pl.col("differ") > 0.5).head(findings_text.MAX_ROWS_SHOWN // 2)
     keyed = scope.rows.filter(pl.col("question_id").is_in(differ["question_id"].to_list())).with_columns(
         *[text(scope.rows, name) for name in wording.PAIR]
     )
-    return telling.keys(keyed.join(differ.select(wording.PAIR), on=wording.PAIR), *wording.PAIR, "framing")
+    return findings_text.keys(keyed.join(differ.select(wording.PAIR), on=wording.PAIR), *wording.PAIR, "framing")
 
 
 def _answer_words(scope: Scope) -> list[Finding]:
@@ -176,7 +170,7 @@ def _answer_words(scope: Scope) -> list[Finding]:
 def _words_finding(scope: Scope, group: Group, found: list[Group]) -> Finding:
     one = group.estimate
     verdict: Verdict = "cannot_tell" if one.interval is None else "warn" if group.warns else "ok"
-    finding = telling.judged(
+    finding = findings_text.judged(
         NAME, QUESTION, scope, "framing_shift", one, verdict, headline=False,
         sentences={
             "ok": f"The answer words do not move {{model}} ({group.name})",
@@ -206,13 +200,13 @@ def _words_shift(rows: pl.DataFrame, first: str, second: str) -> Estimate:
         for words, name in ((first, "a"), (second, "b"))
     ]
     both = sides[0].join(sides[1].drop("cluster"), on=keys).sort("cluster", *keys)
-    return sums.estimate(
+    return resample.estimate(
         both.with_columns(difference=pl.col("a") - pl.col("b"), one=pl.lit(1.0)),
         ("difference", "one"),
-        lambda table: sums.figure(table[..., 0], table[..., 1]),
+        lambda table: resample.figure(table[..., 0], table[..., 1]),
         bounds=(-1.0, 1.0),
         why="no question was asked, and read, in both",
-        degenerate=sums.difference_limits,
+        degenerate=resample.difference_limits,
         chance=0.0,
     )
 
@@ -228,10 +222,10 @@ def _options(scope: Scope) -> list[Finding]:
         pl.col("choice") == pl.col("options").list.get(pl.col("option_order").list.first(), null_on_oob=True)
     )
     return [
-        telling.judged(
+        findings_text.judged(
             NAME, QUESTION, scope, "option_position_bias", estimate,
             verdicts.bias(estimate.low, estimate.high, tolerated), sentences=_OPTION, advice=_OPTION_ADVICE,
-            details={**shares, "tolerance": tolerated}, rows=telling.keys(scope.rows.filter(drawn)),
+            details={**shares, "tolerance": tolerated}, rows=findings_text.keys(scope.rows.filter(drawn)),
         )
     ]  # fmt: skip
 

@@ -12,18 +12,15 @@ from __future__ import annotations
 
 import math
 import tomllib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import Any, Literal
 
+from aqaudit.audits.finding import Finding
 from aqaudit.audits.scope import ASKED, BASE
+from aqaudit.core.records import BadInput, nearest
 from aqaudit.measures import MEASURES
-from aqaudit.records import BadInput, nearest
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
-
-    from aqaudit.audits.finding import Finding
 
 Outcome = Literal["passed", "not passed", "cannot tell"]
 _KEYS = ("measure", "audit", "scope", "bound", "min", "max")

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import numpy as np
 import polars as pl
 
-from aqaudit.audits import telling, verdicts
-from aqaudit.audits.declaration import Audit
-from aqaudit.audits.scope import headline_scopes
-from aqaudit.measures import MEASURES, gap, resample
-from aqaudit.measures.positions import KEYS, preferences
+from aqaudit.audits import findings_text, verdicts
+from aqaudit.audits.finding import Audit, Finding, Json, Verdict
+from aqaudit.audits.scope import Scope, headline_scopes
+from aqaudit.core.auxiliary import Sidecars
+from aqaudit.measures import MEASURES, Estimate, gap, resample
+from aqaudit.measures.pairs import KEYS, preferences
 from aqaudit.measures.rows import text
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from aqaudit.audits.finding import Finding, Json, Verdict
-    from aqaudit.audits.scope import Scope
-    from aqaudit.measures import Estimate
-    from aqaudit.sidecars import Sidecars
 
 NAME = "order"
 QUESTION = "Does it prefer the better performance, or the one shown first?"
@@ -45,12 +38,12 @@ def order(frame: pl.DataFrame, _sidecars: Sidecars | None = None) -> list[Findin
     """Return position bias, agreement of the orders and the gap needed, for every headline scope of preferences."""
     scopes = [scope for scope in headline_scopes(frame) if scope.labels["kind"] == "prefer"]
     if not scopes:
-        return telling.not_made(NAME, QUESTION, "position_bias", "the table holds no preferences")
+        return findings_text.not_made(NAME, QUESTION, "position_bias", "the table holds no preferences")
     findings: list[Finding] = []
     for scope in scopes:
         if {"ab", "ba"} <= set(scope.rows["pair_order"].unique()):
             findings += _of(scope)
-    return findings or telling.not_made(NAME, QUESTION, "position_bias", _ONE_ORDER)
+    return findings or findings_text.not_made(NAME, QUESTION, "position_bias", _ONE_ORDER)
 
 
 def _of(scope: Scope) -> list[Finding]:
@@ -65,13 +58,13 @@ def _of(scope: Scope) -> list[Finding]:
         "cannot_tell": "Whether {model} minds which performance is shown first cannot be told",
     }
     findings = [
-        telling.judged(
+        findings_text.judged(
             NAME, QUESTION, scope, "position_bias", estimate, verdicts.bias(estimate.low, estimate.high, tolerated),
             sentences=sentences, advice=_ADVICE,
             details={"tolerance": tolerated, "order_consistency": consistency.value},
             rows=_turned(scope),
         ),
-        telling.shown(NAME, QUESTION, scope, "order_consistency", consistency, beside="the position bias"),
+        findings_text.shown(NAME, QUESTION, scope, "order_consistency", consistency, beside="the position bias"),
     ]  # fmt: skip
     scored = (pl.col("gold_score").is_not_null() & pl.col("other_gold_score").is_not_null()).any()
     return [*findings, _gap(scope)] if scope.rows.select(scored).item() else findings
@@ -95,7 +88,7 @@ def _gap(scope: Scope) -> Finding:
             "shape": curve.shape,
             "lapse": curve.lapse,
         }
-    return telling.judged(
+    return findings_text.judged(
         NAME, QUESTION, scope, "gap_75", estimate, gap_verdict(estimate, tolerated), headline=False, sentences=_GAP,
         advice=_GAP_ADVICE, details=details,
     )  # fmt: skip
@@ -113,11 +106,11 @@ def gap_verdict(estimate: Estimate, tolerated: float) -> Verdict:
 
 def _turned(scope: Scope) -> tuple[str, ...]:
     """Answer keys of pairs in which the same place was named in both orders."""
-    same = preferences(scope.rows).filter(pl.col("agree") == 0).head(telling.MAX_ROWS_SHOWN // 2)
+    same = preferences(scope.rows).filter(pl.col("agree") == 0).head(findings_text.MAX_ROWS_SHOWN // 2)
     keyed = scope.rows.filter(pl.col("question_id").is_in(same["question_id"].to_list())).with_columns(
         *[text(scope.rows, name) for name in KEYS]
     )
-    return telling.keys(keyed.join(same.select(KEYS), on=KEYS), *KEYS, "pair_order")
+    return findings_text.keys(keyed.join(same.select(KEYS), on=KEYS), *KEYS, "pair_order")
 
 
 AUDIT = Audit(

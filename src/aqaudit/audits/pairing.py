@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import polars as pl
 
+from aqaudit.audits.finding import Json
 from aqaudit.audits.scope import unperturbed
-from aqaudit.records import BadInput, nearest
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from aqaudit.audits.finding import Json
+from aqaudit.core.records import BadInput, nearest
 
 ITEM = ("question_id", "performance_id", "other_id")
 #: Settings that split what is compared into scopes where they vary on both sides.

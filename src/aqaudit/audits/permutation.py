@@ -8,23 +8,18 @@ as exchangeable, which performers with several clips may violate; verdicts there
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from scipy import special, stats
 
-from aqaudit.measures.balanced_accuracy import of_kind
-from aqaudit.measures.pair_accuracy import pair_credits
-from aqaudit.measures.recalls import mean_of_groups, ratio
+from aqaudit.measures.pairs import pair_credits
+from aqaudit.measures.recalls import mean_of_groups, of_kind, ratio
 from aqaudit.measures.rows import codes, scored
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
+Floats = NDArray[np.float64]
 
 DRAWS = 2000
 SEED = 20260408

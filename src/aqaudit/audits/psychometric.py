@@ -1,35 +1,110 @@
 """The audit ``psychometric``: how large an error must be before a judge sees it, error by error.
 
 Answers about an error whose severity is known (columns ``severity``, ``tolerance``, ``unit``) give a curve of "says
-error" against severity; see :mod:`aqaudit.measures.psychometric_curve`. Ideal observers in the same table (models named
+error" against severity; see :mod:`aqaudit.measures.psychometric`. Ideal observers in the same table (models named
 ``observer:…``) stand beside: ``efficiency`` is (d' of the judge / d' of the observer)^2 on the same items (Tanner &
 Birdsall, J. Acoust. Soc. Am. 1958). Findings are breakdowns, so none says fail.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from aqaudit.audits import permutation, verdicts
-from aqaudit.audits.declaration import Audit
-from aqaudit.audits.finding import Finding
+from aqaudit.audits.finding import Audit, Finding, Json, Verdict
 from aqaudit.audits.scope import headline_scopes
-from aqaudit.audits.severity import Subject, subjects_of, trials_of
-from aqaudit.measures import psychometric_curve as curves
-from aqaudit.measures.efficiency import efficiency
+from aqaudit.core.auxiliary import Sidecars
+from aqaudit.measures import psychometric as curves
+from aqaudit.measures.psychometric import Curve, Quantity, Trials, efficiency
+from aqaudit.measures.rows import cluster, codes, number, parsed, text
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+#: Severities beyond so many are put together in as many groups of about one size.
+MAX_LEVELS = 40
 
-    from numpy.typing import NDArray
 
-    from aqaudit.audits.finding import Json, Verdict
-    from aqaudit.measures.psychometric_curve import Curve, Quantity, Trials
-    from aqaudit.sidecars import Sidecars
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """One error in one headline scope: its answers, one row each, and what is known of it."""
+
+    labels: Mapping[str, str]
+    rows: pl.DataFrame  # cluster, framing, severity, error (said), gold, item, answer_key
+    coverage: float
+    tolerance: float | None
+    unit: str
+
+
+def subjects_of(labels: Mapping[str, str], rows: pl.DataFrame) -> Iterator[Subject]:
+    """Yield the subjects of a headline scope, ordered by action and error; none where no severity is known."""
+    if labels["kind"] not in {"verify", "detect"}:
+        return
+    known = rows.with_columns(number(rows, "severity").alias("_severity")).filter(pl.col("_severity").is_not_null())
+    if known.is_empty():
+        return
+    told = known.select(
+        cluster(known),
+        text(known, "framing"),
+        text(known, "action"),
+        # An error and the criterion that forbids it may both be asked about; they are different questions.
+        pl.coalesce("error", "criterion").fill_null("").alias("error_id"),
+        pl.col("_severity").alias("severity"),
+        number(known, "tolerance"),
+        text(known, "unit"),
+        pl.when(parsed(known)).then(~pl.col("says_correct")).otherwise(None).alias("error"),
+        pl.col("gold_correct").alias("gold"),
+        pl.concat_str(
+            [text(known, name) for name in ("question_id", "performance_id", "framing", "answer_words", "repeat")],
+            separator="\x1f",
+        ).alias("item"),
+        text(known, "answer_key"),
+    )
+    groups = told.partition_by("action", "error_id", as_dict=True)
+    for action, error in sorted(groups):
+        group = groups[action, error]
+        read = group.filter(pl.col("error").is_not_null())
+        tolerances = group["tolerance"].drop_nulls().unique()
+        yield Subject(
+            labels={**labels, "action": str(action), "error": str(error)},
+            rows=read,
+            coverage=read.height / group.height,
+            tolerance=float(tolerances[0]) if tolerances.len() == 1 else None,
+            unit=str(group["unit"].sort()[-1]),
+        )
+
+
+def trials_of(rows: pl.DataFrame) -> Trials:
+    """Return answers (columns cluster, framing, severity, error) as counts, framings with equal weight."""
+    weights = rows.group_by("framing").agg((rows.height / rows["framing"].n_unique() / pl.len()).alias("weight"))
+    grouped = (
+        rows.with_columns(_grouped(rows["severity"]))
+        .join(weights, on="framing")
+        .group_by("cluster", "severity")
+        .agg(pl.col("weight").sum().alias("total"), pl.col("weight").filter("error").sum().alias("said"))
+        .sort("cluster", "severity")
+    )
+    place, _ = codes(grouped["cluster"])
+    return Trials(
+        cluster=place,
+        severity=grouped["severity"].to_numpy(),
+        total=grouped["total"].to_numpy(),
+        said=grouped["said"].to_numpy(),
+    )
+
+
+def _grouped(severity: pl.Series) -> pl.Series:
+    """Return severities with close ones put together where there are many: each as the mean of its group."""
+    levels = severity.unique().sort().to_numpy()
+    if levels.size <= MAX_LEVELS:
+        return severity
+    group = np.minimum(severity.rank("average").to_numpy() * MAX_LEVELS / severity.len(), MAX_LEVELS - 1).astype(int)
+    return pl.DataFrame({"severity": severity, "group": group}).select(
+        pl.col("severity").mean().over("group").alias("severity")
+    )["severity"]
+
 
 NAME = "psychometric"
 QUESTION = "How large must an error be before it is seen?"
@@ -50,7 +125,7 @@ _ADVICE: Mapping[Verdict, str] = {
 
 
 def psychometric(frame: pl.DataFrame, _sidecars: Sidecars) -> list[Finding]:
-    """Return a finding for every figure of every curve of ``frame`` (all columns of :data:`aqaudit.table.SCHEMA`)."""
+    """Return a finding for every figure of every curve of ``frame``, which has all columns of the answers table."""
     subjects = [one for scope in headline_scopes(frame) for one in subjects_of(scope.labels, scope.rows)]
     if not subjects:
         why = "no answer to a verify or detect question carries a severity (column 'severity')"

@@ -6,17 +6,14 @@ After sacrebleu (Post, A call for clarity in reporting BLEU scores, WMT 2018).
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from importlib import metadata
-from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
 from aqaudit.audits import verdicts
-from aqaudit.measures import ranks, resample, rows
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from aqaudit.measures import correlation, resample, rows
 
 READ = (
     *("answer_key", "dataset", "task", "kind", "model", "thinking", "view", "strategy", "framing", "perturbation"),
@@ -55,7 +52,8 @@ def signature(frame: pl.DataFrame, settings: Mapping[str, object]) -> dict[str, 
         "interval": f"delete-one-cluster jackknife, t(G-1), {resample.LEVEL:.0%}; Fisher z for correlations",
         "no_variance": "Clopper-Pearson with G trials",
         "rank_interval": (
-            f"exact up to {ranks.EXACT_ROWS} rows and {ranks.EXACT_CLUSTERS} clusters, then influence functions"
+            f"exact up to {correlation.EXACT_ROWS} rows and {correlation.EXACT_CLUSTERS} clusters, "
+            "then influence functions"
         ),
         "cluster": rows.CLUSTER,
         "perturbation": "none",

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import polars as pl
 from scipy import stats
 
-from aqaudit.audits import telling, verdicts
-from aqaudit.audits.breakdown import LEVEL, MOST_GROUPS, corrected
-from aqaudit.audits.declaration import Audit
-from aqaudit.audits.scope import headline_scopes
-from aqaudit.measures import MEASURES
+from aqaudit.audits import findings_text, verdicts
+from aqaudit.audits.finding import Audit, Finding, Json, Verdict
+from aqaudit.audits.scope import LEVEL, MOST_GROUPS, Group, Scope, corrected, headline_scopes
+from aqaudit.core.auxiliary import Sidecars
+from aqaudit.measures import MEASURES, Estimate
 from aqaudit.measures.groups import against_rest
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from aqaudit.audits.breakdown import Group
-    from aqaudit.audits.finding import Finding, Json, Verdict
-    from aqaudit.audits.scope import Scope
-    from aqaudit.measures import Estimate
-    from aqaudit.sidecars import Sidecars
 
 NAME = "subgroups"
 QUESTION = "Is some group of executions judged worse than the rest?"
@@ -45,7 +36,7 @@ def subgroups(frame: pl.DataFrame, _sidecars: Sidecars | None = None) -> list[Fi
     """Return the group that is judged worst, for every headline scope with at least two groups; at most a warning."""
     findings = [finding for scope in headline_scopes(frame) if (finding := _of(scope)) is not None]
     why = "there are no two groups with enough performers: no tags, and one action"
-    return findings or telling.not_made(NAME, QUESTION, "worst_group_gap", why)
+    return findings or findings_text.not_made(NAME, QUESTION, "worst_group_gap", why)
 
 
 def memberships(rows: pl.DataFrame) -> dict[str, pl.Series]:
@@ -92,7 +83,7 @@ def _of(scope: Scope) -> Finding | None:
     elif low is not None and all((_widened(group.estimate, len(groups))[0] or -1.0) >= -tolerated for group in groups):
         verdict = "ok"
     one = worst.estimate
-    return telling.judged(
+    return findings_text.judged(
         NAME, QUESTION, scope, "worst_group_gap", one, verdict, headline=False,
         sentences={**_SENTENCES, "warn": f"{{model}} judges the group {worst.name} worse than the rest"},
         advice=_ADVICE,
@@ -122,11 +113,11 @@ def _wrong(rows: pl.DataFrame) -> tuple[str, ...]:
     kind = rows["kind"][0]
     if kind == "score":
         far = rows.filter(pl.col("score").is_not_null() & pl.col("gold_score").is_not_null())
-        return telling.keys(far.with_columns(near=-(pl.col("gold_score") - pl.col("score")).abs()), "near")
+        return findings_text.keys(far.with_columns(near=-(pl.col("gold_score") - pl.col("score")).abs()), "near")
     gold, answer = {"choose": ("gold_choice", "choice"), "prefer": ("gold_prefer", "prefer")}.get(
         kind, ("gold_correct", "says_correct")
     )
-    return telling.keys(rows.filter(pl.col(gold).is_not_null() & ~pl.col(gold).eq_missing(pl.col(answer))))
+    return findings_text.keys(rows.filter(pl.col(gold).is_not_null() & ~pl.col(gold).eq_missing(pl.col(answer))))
 
 
 AUDIT = Audit(

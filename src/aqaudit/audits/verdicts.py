@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from aqaudit.audits.finding import Verdict
+from aqaudit.audits.finding import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import polars as pl
 
-from aqaudit.audits import correctness, framing, telling, verdicts
-from aqaudit.audits.declaration import Audit
-from aqaudit.audits.scope import headline_scopes, with_perturbed
+from aqaudit.audits import correctness, findings_text, framing, verdicts
+from aqaudit.audits.finding import Audit, Finding, Json, Verdict
+from aqaudit.audits.scope import Scope, headline_scopes, with_perturbed
+from aqaudit.core.auxiliary import Sidecars
+from aqaudit.core.table import TRUTH_AND_ANSWER
 from aqaudit.measures import MEASURES, evidence, wording
 from aqaudit.measures.rows import text
-from aqaudit.table import TRUTH_AND_ANSWER
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from aqaudit.audits.finding import Finding, Json, Verdict
-    from aqaudit.audits.scope import Scope
-    from aqaudit.sidecars import Sidecars
 
 NAME = "vision"
 QUESTION = "Does it judge by the pictures, or would it say the same without them?"
@@ -54,7 +48,7 @@ def vision(frame: pl.DataFrame, _sidecars: Sidecars | None = None) -> list[Findi
     for scope in headline_scopes(frame) if perturbed else ():
         findings += _of(scope, with_perturbed(frame, scope))
     why = "no question was asked with blank pictures, text only or another perturbation as well"
-    return findings or telling.not_made(NAME, QUESTION, "vision_dependence", why)
+    return findings or findings_text.not_made(NAME, QUESTION, "vision_dependence", why)
 
 
 def _of(scope: Scope, rows: pl.DataFrame) -> list[Finding]:
@@ -68,13 +62,13 @@ def _of(scope: Scope, rows: pl.DataFrame) -> list[Finding]:
         if name in asked:
             measure = f"{name}_drop"
             findings.append(
-                telling.shown(NAME, QUESTION, scope, measure, MEASURES[measure](rows), beside="the dependence")
+                findings_text.shown(NAME, QUESTION, scope, measure, MEASURES[measure](rows), beside="the dependence")
             )
     if "swapped" in asked:
         estimate = MEASURES["swapped_drop"](rows)
         tolerated = verdicts.tolerance(NAME, "swapped_drop")
         findings.append(
-            telling.judged(
+            findings_text.judged(
                 NAME, QUESTION, scope, "swapped_drop", estimate,
                 verdicts.capped(verdicts.at_most(estimate.low, estimate.high, tolerated)), headline=False,
                 sentences=_SWAPPED, advice={"warn": _ADVICE["fail"]}, details={"tolerance": tolerated},
@@ -90,7 +84,7 @@ def _dependence(scope: Scope, rows: pl.DataFrame) -> Finding:
     sentences = dict(_SENTENCES)
     if collapsed:
         sentences["fail"] += ", and by the words of the question or by habit instead: modality collapse"
-    return telling.judged(
+    return findings_text.judged(
         NAME, QUESTION, scope, "vision_dependence", estimate, verdict, sentences=sentences, advice=_ADVICE,
         flag=COLLAPSE if collapsed else None, details={"conditions": _conditions(found)}, rows=_right_blind(rows),
     )  # fmt: skip
@@ -106,12 +100,12 @@ def _biased(scope: Scope) -> bool:
 def _movement(scope: Scope, rows: pl.DataFrame) -> list[Finding]:
     temporal, static = MEASURES["temporal_evidence"](rows), MEASURES["static_evidence"](rows)
     return [
-        telling.judged(
+        findings_text.judged(
             NAME, QUESTION, scope, "temporal_evidence", temporal,
             verdicts.capped(verdicts.dependence(temporal.low, temporal.high)), headline=False, sentences=_TEMPORAL,
             advice={"warn": _ADVICE["warn"]}, details={"static_evidence": static.value},
         ),
-        telling.shown(NAME, QUESTION, scope, "static_evidence", static, beside="the evidence from the movement"),
+        findings_text.shown(NAME, QUESTION, scope, "static_evidence", static, beside="the evidence from the movement"),
     ]  # fmt: skip
 
 
@@ -134,7 +128,7 @@ def _right_blind(rows: pl.DataFrame) -> tuple[str, ...]:
     right = (
         pl.col("perturbation").is_in(evidence.WITHOUT) & (pl.col(gold) == pl.col(answer)) & (pl.col("parse") == "ok")
     )
-    return telling.keys(rows.filter(right))
+    return findings_text.keys(rows.filter(right))
 
 
 _FIGURES = (

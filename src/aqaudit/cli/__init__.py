@@ -14,18 +14,10 @@ from typing import NoReturn
 
 import typer
 
-# The order of these imports is the order of the commands in --help.
-from aqaudit.cli import (  # noqa: F401 - importing adds the commands
-    comparing,
-    exporting,
-    judging,
-    knowing,
-    probing,
-    running,
-    showing,
-)
+# Importing adds the commands.
+from aqaudit.cli import audit, info, probe, report, run, show  # noqa: F401
 from aqaudit.cli.app import app, one_line
-from aqaudit.records import BadInput
+from aqaudit.core.records import BadInput
 
 #: Exit code that typer gives a command interrupted by Ctrl-C.
 _INTERRUPTED = 130

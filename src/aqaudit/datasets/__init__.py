@@ -8,65 +8,46 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from importlib import import_module
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-from aqaudit import plugins
+from aqaudit.core.plugins import PlugIns
+from aqaudit.core.records import BadInput, Dataset, Kind, nearest
 from aqaudit.datasets.reader import Count, Reader, Report
-from aqaudit.records import BadInput, nearest
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from aqaudit.records import Dataset, Kind
 
 __all__ = ["READERS", "Count", "Known", "Reader", "Report", "check", "known", "read"]
 
-GROUP = "aqaudit.datasets"
 _BUILT_IN = ("folder", "llm_fms", "egoexo_fitness", "fitness_aqa", "finefs", "mtl_aqa", "ui_prmd", "probe")
+
+PLUG_INS = PlugIns(
+    group="aqaudit.datasets",
+    kind="data set",
+    wanted="a aqaudit.datasets Reader",
+    built_in=lambda: _BUILT_IN,
+    read=lambda _, offered: offered if isinstance(offered, Reader) else None,
+)
 
 
 class _Readers(Mapping[str, Reader]):
     """Readers by name; a name is looked up without loading the others."""
 
-    @cached_property
-    def _plug_ins(self) -> tuple[str, ...]:
-        return tuple(name for name in plugins.points(GROUP) if name not in _BUILT_IN)
-
     def __getitem__(self, name: str) -> Reader:
         if name in _BUILT_IN:
-            reader: Reader = import_module(f"{__name__}.{name}").READER
+            reader: Reader = import_module(f"{__name__}.readers.{name}").READER
             return reader
-        if name not in self._plug_ins:
+        if name not in PLUG_INS.names():
             raise KeyError(name)
-        return plugged(name)
+        return PLUG_INS.load(name)
 
     def __iter__(self) -> Iterator[str]:
         yield from _BUILT_IN
-        yield from self._plug_ins
+        yield from PLUG_INS.names()
 
     def __len__(self) -> int:
-        return len(_BUILT_IN) + len(self._plug_ins)
+        return len(_BUILT_IN) + len(PLUG_INS.names())
 
 
 READERS: Mapping[str, Reader] = _Readers()
-
-
-def plugged(name: str) -> Reader:
-    """Return the reader of a plug-in.
-
-    Raises
-    ------
-    BadInput
-        It does not load, is no reader, or has the name of a built-in one.
-    """
-    if complaint := plugins.taken(GROUP, name, _BUILT_IN):
-        raise complaint
-    offered = plugins.load(GROUP, name)
-    if not isinstance(offered, Reader):
-        raise plugins.wrong(GROUP, name, offered, f"a {GROUP} Reader")
-    return offered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

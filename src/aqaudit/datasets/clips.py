@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
-from aqaudit.datasets.declarations import LARGEST
-from aqaudit.datasets.places import short
-from aqaudit.records import BadInput, Mask, MaskStyle, Performance, Severity, nearest
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from aqaudit.datasets.declarations import Declarations
-    from aqaudit.records import ChoiceQuestion, Scale
+from aqaudit.core.records import BadInput, ChoiceQuestion, Mask, MaskStyle, Performance, Scale, Severity, nearest
+from aqaudit.datasets.declarations import LARGEST, Declarations
+from aqaudit.datasets.reader import short
 
 KEYS = frozenset(
     {"id", "media", "start_s", "end_s", "fps", "action", "performer", "video", "split", "criteria", "errors", "scores",

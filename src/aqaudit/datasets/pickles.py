@@ -12,13 +12,11 @@ import io
 import pickle
 import pickletools
 import struct
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
-from aqaudit.records import BadInput
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+from aqaudit.core.records import BadInput
 
 #: A pickle of annotations is well under a megabyte.
 MAX_BYTES = 16 * 2**20

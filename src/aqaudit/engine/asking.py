@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-from aqaudit.answer import Answer
+from aqaudit.core.records import MediaPart, Performance, Question, Request, Shown, Slot, Step
+from aqaudit.core.schema import Answer
 from aqaudit.engine.journal import EarlierCall
-from aqaudit.engine.parse import Expected, Parsed, parse
-from aqaudit.models.call import Call
+from aqaudit.engine.parse import PARSED_COLUMNS, Expected, Parsed, parse
+from aqaudit.models.call import Call, Reply
+from aqaudit.models.settings import ModelEntry
 from aqaudit.prompts.framing import option_words
-from aqaudit.records import Slot
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
-
-    from aqaudit.models.call import Reply
-    from aqaudit.models.catalog import ModelEntry
-    from aqaudit.records import MediaPart, Performance, Question, Request, Shown, Step
 
 #: The kind of file that goes into a prompt as words.
 TEXT = "text/plain"
@@ -33,9 +28,6 @@ ITEM_COLUMNS = (
     "severity", "tolerance", "unit", "family", "tags", "gold_correct", "gold_score", "other_gold_score", "gold_choice",
     "gold_prefer", "scale_min", "scale_max",
 )  # fmt: skip
-
-#: The columns that parsing fills.
-PARSED_COLUMNS = ("answered", "parse", "says_correct", "score", "choice", "prefer", "p_correct")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

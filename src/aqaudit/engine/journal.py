@@ -8,24 +8,80 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
-from aqaudit.engine import followups
-from aqaudit.keys import digest
-from aqaudit.records import BadInput, MediaPart, Shown
-from aqaudit.table import SCHEMA
+from aqaudit.core.keys import digest
+from aqaudit.core.records import BadInput, MediaPart, Request, Shown
+from aqaudit.core.schema import Answer
+from aqaudit.core.table import SCHEMA
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
-    from aqaudit.answer import Answer
-    from aqaudit.records import Request
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowUp:
+    """A reply to something asked about an answer: ``purpose`` says what, ``part`` which version or part of it."""
+
+    key: str
+    answer_key: str
+    purpose: str
+    model: str
+    part: str
+    said: str
+    finish_reason: str | None
+    model_version: str | None
+    input_tokens: int | None
+    output_tokens: int | None
+    seconds: float
+    usd: float | None
+    asked_at: datetime
+
+
+_FOLLOW_UP_COLUMNS = tuple(f.name for f in fields(FollowUp))
+_FOLLOW_UP_TABLE = f"followups ({', '.join(_FOLLOW_UP_COLUMNS)}, PRIMARY KEY (key))"
+
+
+class FollowUps:
+    """The follow-ups of a journal."""
+
+    def __init__(self, db: sqlite3.Connection, transaction: Callable[[], AbstractContextManager[None]]) -> None:
+        self._db = db
+        self._transaction = transaction
+
+    def keys(self, *purposes: str) -> set[str]:
+        """Return the keys of what brought a reply, for some purposes."""
+        marks = ",".join("?" * len(purposes))
+        return {row[0] for row in self._db.execute(f"SELECT key FROM followups WHERE purpose IN ({marks})", purposes)}
+
+    def of(self, *purposes: str) -> list[FollowUp]:
+        """Return the replies for some purposes, by answer and key."""
+        marks = ",".join("?" * len(purposes))
+        query = (
+            f"SELECT {', '.join(_FOLLOW_UP_COLUMNS)} FROM followups WHERE purpose IN ({marks}) ORDER BY answer_key, key"
+        )
+        return [
+            FollowUp(**{**dict(zip(_FOLLOW_UP_COLUMNS, row, strict=True)), "asked_at": datetime.fromisoformat(row[-1])})
+            for row in self._db.execute(query, purposes)
+        ]
+
+    def add(self, reply: FollowUp) -> None:
+        """Keep a reply: one commit."""
+        row = tuple(_follow_up_cell(value) for value in asdict(reply).values())
+        with self._transaction():
+            self._db.execute(f"INSERT OR IGNORE INTO followups VALUES ({', '.join('?' * len(row))})", row)
+
+
+def _follow_up_cell(value: object) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="microseconds")
+    # Half a character, as a server may send of a picture sign that its token limit cut in two, cannot be stored.
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if isinstance(value, str) else value
+
 
 _VERSION = "1"
 _SQL_TYPES: dict[type, str] = {pl.Int64: "INTEGER", pl.Boolean: "INTEGER", pl.Float64: "REAL"}
@@ -99,7 +155,7 @@ _TABLES = tuple(
         f"answers ({_ANSWER_COLUMNS}, PRIMARY KEY (answer_key))",
         f"failures ({', '.join(_FAILURE_COLUMNS)}, PRIMARY KEY (answer_key))",
         f"calls (answer_key, {', '.join(_CALL_COLUMNS)}, PRIMARY KEY (answer_key, step))",
-        followups.TABLE,
+        _FOLLOW_UP_TABLE,
         "keys (answer_key PRIMARY KEY, sources, shown, prompt, model, draw, item) WITHOUT ROWID",
         "texts (sha256 PRIMARY KEY, text) WITHOUT ROWID",
         "shown (key PRIMARY KEY, files) WITHOUT ROWID",
@@ -117,7 +173,7 @@ class Journal:
             self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False)
         else:
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=_PATIENCE_S)
-        self.followups = followups.FollowUps(self._db, self._transaction)
+        self.followups = FollowUps(self._db, self._transaction)
         if read_only:
             return
         self._db.execute("PRAGMA journal_mode = WAL")

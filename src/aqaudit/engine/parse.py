@@ -1,25 +1,26 @@
-"""Parsing: from the text a model gave to what it says about the execution. Pure, strict, and told apart by cause.
-
-The answer is the content of the last ``<answer>`` tag after any thinking; tags in a repetition of the prompt's own
-instruction do not count. Only where no tag is given, a text that is nothing but an allowed answer, or whose last line
-is, counts (``fallback``). Anything else is ``unparsed``: a guess at what a model might have meant would be our answer,
-not the model's.
-"""
+"""Reading stored texts anew: after a parser was improved, without asking any model."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import Any
 
-from aqaudit.records import LETTERS, TRUE_FALSE, claims
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from aqaudit.records import AnswerWords, Framing, Kind, PairOrder, Parse, Preference
+from aqaudit.core.records import (
+    LETTERS,
+    TRUE_FALSE,
+    AnswerWords,
+    Framing,
+    Kind,
+    PairOrder,
+    Parse,
+    Preference,
+    claims,
+)
+from aqaudit.engine.journal import Change, Journal
 
 _THINKING = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL | re.IGNORECASE)
 _THOUGHT_END = re.compile(r"\A.*</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
@@ -242,3 +243,43 @@ def _p_correct(option_logprobs: Mapping[str, float] | None, expected: Expected) 
 def logprobs_from_json(text: str | None) -> dict[str, float] | None:
     """Return the stored log-probabilities of a row, or None."""
     return {str(k): float(v) for k, v in json.loads(text).items()} if text else None
+
+
+#: The columns that parsing fills.
+PARSED_COLUMNS = ("answered", "parse", "says_correct", "score", "choice", "prefer", "p_correct")
+
+NEEDED = (
+    "answer_key", "kind", "framing", "answer_words", "options", "option_order", "pair_order", "scale_min", "scale_max",
+    "said", "finish_reason", "option_logprobs", *PARSED_COLUMNS,
+)  # fmt: skip
+
+
+def reparse(journal: Journal) -> tuple[int, int]:
+    """Parse every stored text again and store what changed; return how many rows were read and how many changed."""
+    changes: list[Change] = []
+    read = 0
+    for row in journal.rows(NEEDED):
+        read += 1
+        parsed = parsed_row(row)
+        fresh = {name: getattr(parsed, name) for name in PARSED_COLUMNS}
+        changed = {name: value for name, value in fresh.items() if row[name] != value}
+        if changed:
+            changes.append(Change(answer_key=str(row["answer_key"]), columns=changed))
+    journal.update(changes)
+    return read, len(changes)
+
+
+def parsed_row(row: Mapping[str, Any]) -> Parsed:
+    """Parse the text of one stored row (the columns of :data:`NEEDED`)."""
+    expected = Expected(
+        kind=row["kind"],
+        framing=row["framing"],
+        answer_words=row["answer_words"] or "true_false",
+        options=row["options"] or (),
+        option_order=row["option_order"] or (),
+        pair_order=row["pair_order"] or "ab",
+        scale_min=row["scale_min"],
+        scale_max=row["scale_max"],
+    )
+    logprobs = logprobs_from_json(row["option_logprobs"])
+    return parse(row["said"] or "", expected, finish_reason=row["finish_reason"], option_logprobs=logprobs)

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import Literal
 
 from aqaudit import datasets
+from aqaudit.core.records import KINDS, BadInput, Dataset, MediaSpec, Performance, PoseSource, nearest
+from aqaudit.media.mask import region
 from aqaudit.media.perturb import PERTURBATIONS
-from aqaudit.media.posed import Poses
-from aqaudit.media.region import region
-from aqaudit.media.source import SourceCache, check
+from aqaudit.media.poses import Poses
+from aqaudit.media.source import SourceCache, SourceInfo, check
 from aqaudit.media.views import VIEWS
-from aqaudit.plan import Plan
-from aqaudit.records import KINDS, BadInput, MediaSpec, nearest
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
-
-    from aqaudit.media.source import SourceInfo
-    from aqaudit.records import Dataset, Performance, PoseSource
-    from aqaudit.study import Study
-    from aqaudit.study_file import DatasetSpec
-
+from aqaudit.study.plan import Plan
+from aqaudit.study.study import DatasetSpec, Study
 
 #: Names of the split that examples may be taken from.
 _TRAINING = frozenset({"train", "training"})

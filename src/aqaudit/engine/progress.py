@@ -7,10 +7,9 @@ import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
-if TYPE_CHECKING:
-    from aqaudit.answer import Answer
+from aqaudit.core.schema import Answer
 
 
 @dataclass(slots=True, kw_only=True)

@@ -5,14 +5,11 @@ Their files are recognised by what is in them. Nothing of these packages is need
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-from aqaudit.records import BadInput
+import polars as pl
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    import polars as pl
+from aqaudit.core.records import BadInput
 
 #: Endings of files that only other harnesses write.
 SUFFIXES = (".eval", ".json", ".xlsx", ".tsv", ".csv")
@@ -26,13 +23,17 @@ def read(path: Path) -> pl.DataFrame | None:
     BadInput
         It is one of theirs, but cannot be read, is too large, or holds no question of a kind that can be audited.
     """
-    from aqaudit.imports import inspect_log, lmms_eval, vlmevalkit  # noqa: PLC0415 - only foreign files need them
+    from aqaudit.imports import (  # noqa: PLC0415 - the table imports this one
+        inspect_ai,
+        lmms_eval,
+        vlmevalkit,
+    )
 
     match path.suffix:
         case ".eval":
-            return inspect_log.read_eval(path)
+            return inspect_ai.read_eval(path)
         case ".json":
-            found = inspect_log.read_json(path)
+            found = inspect_ai.read_json(path)
             return found if found is not None else vlmevalkit.read_json(path)
         case ".xlsx" | ".tsv" | ".csv":
             return vlmevalkit.read_table(path)

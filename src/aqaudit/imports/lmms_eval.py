@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-from aqaudit.imports import bounded, replies
-from aqaudit.imports.frame import NamedRows, item_columns
-from aqaudit.records import BadInput
+import polars as pl
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    import polars as pl
+from aqaudit.core.records import BadInput
+from aqaudit.imports import bounded, rows
+from aqaudit.imports.rows import NamedRows, item_columns
 
 _TASK = re.compile(r"samples_(.+)\.(?:jsonl|ndjson)$")
 _FIRST_LINE = 4 * 2**20
@@ -47,7 +45,7 @@ def read(path: Path) -> pl.DataFrame:
             raise BadInput(f"{path}: line {number}: is no sample of lmms-eval (it needs doc_id and target)")
         doc = sample["doc"] if isinstance(sample.get("doc"), dict) else {}
         options = doc.get("options") or doc.get("choices")
-        found = replies.row(
+        found = rows.row(
             str(sample["target"]),
             _reply(sample),
             [str(option) for option in options] if isinstance(options, list) and len(options) > 1 else None,

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
 
-from aqaudit.imports import bounded, replies, sheet
-from aqaudit.imports.frame import NamedRows, item_columns
-from aqaudit.records import BadInput
+import polars as pl
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from pathlib import Path
-
-    import polars as pl
+from aqaudit.core.records import BadInput
+from aqaudit.imports import bounded, rows
+from aqaudit.imports.rows import NamedRows, item_columns
 
 _NEEDED = ("index", "answer", "prediction")
 _LETTERS = "ABCDEFGHIJ"
@@ -31,7 +29,7 @@ def read_table(path: Path) -> pl.DataFrame:
     """Return the answers of a workbook or a table of separated values."""
     rows: Iterable[list[str]]
     if path.suffix == ".xlsx":
-        rows = sheet.rows(path)
+        rows = bounded.rows(path)
     else:
         csv.field_size_limit(bounded.MOST_OF_ONE)
         separator = "\t" if path.suffix == ".tsv" else ","
@@ -64,7 +62,7 @@ def _frame(path: Path, header: list[str], records: list[dict[str, Any]]) -> pl.D
     for record in records:
         options = [str(record[letter]) for letter in _LETTERS if record.get(letter) not in {None, ""}]
         target, said = str(record.get("answer") or ""), str(record.get("prediction") or "")
-        found = replies.row(target, said, options if len(options) > 1 else None)
+        found = rows.row(target, said, options if len(options) > 1 else None)
         shown = record.get("video") or record.get("image_path")
         item = {"question_id": str(record.get("index")), **item_columns(record)}
         if shown and "performance_id" not in item:

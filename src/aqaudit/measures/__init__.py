@@ -6,65 +6,72 @@ set, task, kind and setting), already narrowed to one perturbation; :mod:`aqaudi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
+from aqaudit.core.plugins import PlugIns
+from aqaudit.core.records import BadInput
 from aqaudit.measures import (
-    balanced_accuracy,
-    balanced_accuracy_macro,
-    balanced_accuracy_parsed,
     bradley_terry,
-    coverage,
-    criterion_c,
-    d_prime,
+    correlation,
+    detection,
     evidence,
-    false_alarm_rate,
     gap,
     groups,
-    hit_rate,
-    lean,
-    mae,
-    pair_accuracy,
-    positions,
+    pairs,
     probabilities,
-    r_l2,
+    recalls,
     repeats,
-    rmse,
-    spearman,
-    spearman_by_action,
+    scores,
     spread,
     wording,
 )
-from aqaudit.measures.measure import Estimate, Measure
+from aqaudit.measures.rows import Estimate, Measure
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+__all__ = ["MEASURES", "PLUG_INS", "Estimate", "Measure"]
 
-__all__ = ["MEASURES", "Estimate", "Measure"]
-
-_ALONE = (
-    balanced_accuracy,
-    balanced_accuracy_macro,
-    balanced_accuracy_parsed,
-    spearman,
-    spearman_by_action,
-    r_l2,
-    rmse,
-    mae,
-    pair_accuracy,
-    bradley_terry,
-    coverage,
-    hit_rate,
-    false_alarm_rate,
-    lean,
-    d_prime,
-    criterion_c,
-    gap,
-    groups,
+_ALL = (
+    recalls.BALANCED_ACCURACY,
+    recalls.BALANCED_ACCURACY_MACRO,
+    recalls.BALANCED_ACCURACY_PARSED,
+    correlation.SPEARMAN,
+    correlation.SPEARMAN_BY_ACTION,
+    scores.R_L2,
+    scores.RMSE,
+    scores.MAE,
+    pairs.PAIR_ACCURACY,
+    bradley_terry.BRADLEY_TERRY,
+    scores.COVERAGE,
+    detection.HIT_RATE,
+    detection.FALSE_ALARM_RATE,
+    detection.LEAN,
+    detection.D_PRIME,
+    detection.CRITERION_C,
+    gap.MEASURE,
+    groups.MEASURE,
+    *probabilities.MEASURES,
+    *wording.MEASURES,
+    *spread.MEASURES,
+    *pairs.MEASURES,
+    *evidence.MEASURES,
+    *repeats.MEASURES,
 )
-_FAMILIES = (probabilities, wording, spread, positions, evidence, repeats)
 
-MEASURES: Mapping[str, Measure] = {
-    measure.name: measure
-    for measure in (*(one.MEASURE for one in _ALONE), *(one for family in _FAMILIES for one in family.MEASURES))
-}
+MEASURES: Mapping[str, Measure] = {measure.name: measure for measure in _ALL}
 """Name -> measure."""
+
+
+def _read(name: str, offered: object) -> Measure | None:
+    if not isinstance(offered, Measure):
+        return None
+    if offered.name != name:
+        raise BadInput(f"measure plug-in {name!r} calls itself {offered.name!r}; both names must be the same")
+    return offered
+
+
+PLUG_INS = PlugIns(
+    group="aqaudit.measures",
+    kind="measure",
+    wanted="an aqaudit.measures.Measure",
+    built_in=lambda: MEASURES,
+    read=_read,
+)

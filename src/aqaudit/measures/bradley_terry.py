@@ -9,23 +9,19 @@ strength too. Pairs are within an action, so strengths are fitted and ranked wit
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse import csgraph
 from scipy.sparse.linalg import splu
 
-from aqaudit.measures import ranks, resample
-from aqaudit.measures.measure import Estimate, Measure
-from aqaudit.measures.rows import cluster, codes, number, parsed, require, text
+from aqaudit.measures import correlation, resample
+from aqaudit.measures.rows import Estimate, Measure, cluster, codes, number, parsed, require, text
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 #: Games against a performance of strength 0 that every performance is given, half of them won.
 PRIOR = 1.0
@@ -104,7 +100,7 @@ def _without_each(games: Games, strength: Floats, person: Ints, people: int, pri
     return np.asarray(strength - np.stack([solve(row) for row in gone]))
 
 
-def compute(frame: pl.DataFrame) -> Estimate:
+def compute_bradley_terry(frame: pl.DataFrame) -> Estimate:
     """Return the rank correlation of strengths and true scores, actions averaged on the Fisher z scale."""
     require(frame, ("prefer",))
     rows = _games(frame)
@@ -212,21 +208,21 @@ def _action(part: pl.DataFrame, whose: dict[str, str], place: dict[str, int]) ->
     ties = sparse.coo_matrix((np.ones(games.won.size), (games.first, games.second)), shape=(len(names), len(names)))
     groups = int(csgraph.connected_components(ties, directed=False, return_labels=False))
 
-    def correlation(kept: NDArray[np.bool_], values: Floats) -> ranks.RankCorrelation:
+    def agreement(kept: NDArray[np.bool_], values: Floats) -> correlation.RankCorrelation:
         rounded = np.round(values[kept] / _EQUAL) * _EQUAL
         nobody = np.zeros(int(kept.sum()), dtype=np.int64)
-        return ranks.spearman(gold[kept], rounded, nobody, 0, min_rows=MIN_ITEMS)
+        return correlation.spearman(gold[kept], rounded, nobody, 0, min_rows=MIN_ITEMS)
 
-    whole = correlation(np.ones(len(names), dtype=bool), strength)
+    whole = agreement(np.ones(len(names), dtype=bool), strength)
     without = np.full(len(place), whole.value)
     if np.isfinite(whole.value):
         here, inverse = np.unique(person, return_inverse=True)
         for row, values in enumerate(_without_each(games, strength, inverse, here.size)):
-            without[here[row]] = correlation(inverse != row, values).value
+            without[here[row]] = agreement(inverse != row, values).value
     return _Found(value=whole.value, without=without, items=len(names), groups=groups, constant=whole.constant)
 
 
-MEASURE = Measure(
+BRADLEY_TERRY = Measure(
     name="bradley_terry",
     title="rank correlation of scores from pairs",
     what=(
@@ -239,5 +235,5 @@ MEASURE = Measure(
     chance="0",
     higher_is_better=True,
     citation="Bradley & Terry, Rank analysis of incomplete block designs, Biometrika 1952; Hunter, Ann. Stat. 2004",
-    compute=compute,
+    compute=compute_bradley_terry,
 )

@@ -1,30 +1,21 @@
-"""Hits and false alarms: the engine of the correctness measures, from signal detection theory.
-
-Parsed answers only. H = P(says correct | correct), F = P(says correct | error), per framing; framings are averaged
-with equal weight after the figure is computed for each.
-"""
+"""c: where the judge draws the line between correct and faulty."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from scipy import special
 
 from aqaudit.measures import resample
-from aqaudit.measures.measure import Estimate
-from aqaudit.measures.recalls import mean_of_groups, per_cluster
-from aqaudit.measures.rows import CORRECT, ERROR, classified, codes
+from aqaudit.measures.recalls import mean_of_groups, ratio
+from aqaudit.measures.rows import CORRECT, ERROR, Estimate, Measure, classified, codes, per_cluster
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
-    # From correct rows, hits, error rows and false alarms of every framing to the figure of every framing.
-    Figure = Callable[[Floats, Floats, Floats, Floats], Floats]
+Floats = NDArray[np.float64]
+# From correct rows, hits, error rows and false alarms of every framing to the figure of every framing.
+Figure = Callable[[Floats, Floats, Floats, Floats], Floats]
 
 
 def adjusted_z(part: Floats, whole: Floats) -> Floats:
@@ -120,3 +111,132 @@ def _clopper_pearson(counts: pl.DataFrame, label: str) -> tuple[float, float]:
         return 0.0, 1.0
     held = rows["cluster"].n_unique()
     return resample.clopper_pearson(float(rows["yes"].sum()) / float(rows["rows"].sum()) * held, held)
+
+
+def compute_hit_rate(frame: pl.DataFrame) -> Estimate:
+    """Return P(says correct | correct) over parsed rows."""
+    return estimate(
+        frame,
+        lambda correct, hits, _error, _alarms: ratio(hits, correct),
+        classes=(CORRECT,),
+        bounds=(0.0, 1.0),
+        limits=lambda hit, _alarm: hit,
+    )
+
+
+HIT_RATE = Measure(
+    name="hit_rate",
+    title="H, correct executions called correct",
+    what="P(says correct | correct), parsed answers only; framings are averaged with equal weight.",
+    kinds=("verify", "detect"),
+    columns=("gold_correct", "says_correct"),
+    bounds=(0.0, 1.0),
+    chance="equal to the false-alarm rate",
+    higher_is_better=True,
+    citation="Macmillan & Creelman, Detection theory: a user's guide, 2nd ed. 2005",
+    compute=compute_hit_rate,
+)
+
+
+def compute_false_alarm_rate(frame: pl.DataFrame) -> Estimate:
+    """Return P(says correct | error) over parsed rows."""
+    return estimate(
+        frame,
+        lambda _correct, _hits, error, alarms: ratio(alarms, error),
+        classes=(ERROR,),
+        bounds=(0.0, 1.0),
+        limits=lambda _hit, alarm: alarm,
+    )
+
+
+FALSE_ALARM_RATE = Measure(
+    name="false_alarm_rate",
+    title="F, faulty executions called correct",
+    what="P(says correct | error), parsed answers only; framings are averaged with equal weight.",
+    kinds=("verify", "detect"),
+    columns=("gold_correct", "says_correct"),
+    bounds=(0.0, 1.0),
+    chance="equal to the hit rate",
+    higher_is_better=False,
+    citation="Macmillan & Creelman, Detection theory: a user's guide, 2nd ed. 2005",
+    compute=compute_false_alarm_rate,
+)
+
+
+def compute_lean(frame: pl.DataFrame) -> Estimate:
+    """Return H + F - 1 over parsed rows: 1 always says correct, -1 always says error, 0 leans neither way."""
+    return estimate(
+        frame,
+        lambda correct, hits, error, alarms: ratio(hits, correct) + ratio(alarms, error) - 1,
+        classes=(CORRECT, ERROR),
+        bounds=(-1.0, 1.0),
+        limits=lambda hit, alarm: (hit[0] + alarm[0] - 1, hit[1] + alarm[1] - 1),
+    )
+
+
+LEAN = Measure(
+    name="lean",
+    title="lean towards 'correct'",
+    what="H + F - 1, parsed answers only; above 0 leans to 'correct'. Framings are averaged with equal weight.",
+    kinds=("verify", "detect"),
+    columns=("gold_correct", "says_correct"),
+    bounds=(-1.0, 1.0),
+    chance="0 for an even-handed judge",
+    higher_is_better=None,
+    citation="Macmillan & Creelman, Detection theory: a user's guide, 2nd ed. 2005",
+    compute=compute_lean,
+)
+
+
+def compute_d_prime(frame: pl.DataFrame) -> Estimate:
+    """Return z(H') - z(F') over parsed rows, H' and F' with the log-linear correction."""
+    return estimate(
+        frame,
+        lambda correct, hits, error, alarms: adjusted_z(hits, correct) - adjusted_z(alarms, error),
+        classes=(CORRECT, ERROR),
+        bounds=(-float("inf"), float("inf")),
+    )
+
+
+D_PRIME = Measure(
+    name="d_prime",
+    title="d'",
+    what=(
+        "z(H') - z(F') with H' = (h + 1/2) / (n1 + 1) and F' = (f + 1/2) / (n0 + 1), parsed answers only; "
+        "framings are averaged with equal weight."
+    ),
+    kinds=("verify", "detect"),
+    columns=("gold_correct", "says_correct"),
+    bounds=(-float("inf"), float("inf")),
+    chance="0",
+    higher_is_better=True,
+    citation="Hautus, Corrections for extreme proportions and their biasing effects, Behav. Res. Methods 1995",
+    compute=compute_d_prime,
+)
+
+
+def compute_criterion_c(frame: pl.DataFrame) -> Estimate:
+    """Return -(z(H') + z(F')) / 2 over parsed rows, H' and F' with the log-linear correction."""
+    return estimate(
+        frame,
+        lambda correct, hits, error, alarms: -(adjusted_z(hits, correct) + adjusted_z(alarms, error)) / 2,
+        classes=(CORRECT, ERROR),
+        bounds=(-float("inf"), float("inf")),
+    )
+
+
+CRITERION_C = Measure(
+    name="criterion_c",
+    title="response criterion c",
+    what=(
+        "-(z(H') + z(F')) / 2 with H' = (h + 1/2) / (n1 + 1) and F' = (f + 1/2) / (n0 + 1), parsed answers only; below "
+        "0 leans to 'correct'. It misleads when skill is high: judge the lean. Framings are averaged with equal weight."
+    ),
+    kinds=("verify", "detect"),
+    columns=("gold_correct", "says_correct"),
+    bounds=(-float("inf"), float("inf")),
+    chance="0 for an even-handed judge",
+    higher_is_better=None,
+    citation="Hautus, Corrections for extreme proportions and their biasing effects, Behav. Res. Methods 1995",
+    compute=compute_criterion_c,
+)

@@ -10,27 +10,32 @@ that the truths of all other performers suggest. It is fitted without the perfor
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from aqaudit.measures import ranks, resample, sums
-from aqaudit.measures.measure import Estimate, Measure
-from aqaudit.measures.recalls import mean_of_groups, per_cluster
-from aqaudit.measures.rows import CORRECT, ERROR, cluster, codes, number, parsed, text
+from aqaudit.measures import correlation, resample
+from aqaudit.measures.recalls import mean_of_groups
+from aqaudit.measures.rows import (
+    CORRECT,
+    ERROR,
+    Estimate,
+    Interval,
+    Measure,
+    cluster,
+    codes,
+    number,
+    parsed,
+    per_cluster,
+    text,
+)
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    from aqaudit.measures.resample import Interval
-
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 FULL, POLICY = "none", "blind_policy"
 WITHOUT = ("blank", "text_only")
@@ -164,7 +169,7 @@ def compare(frame: pl.DataFrame, names: Sequence[str], *, policy: bool = False) 
         own, _ = codes(full["cluster"])
         blind = full.with_columns(said=pl.Series(_policy(full, own, len(clusters), scored=scored)))
         found.append((POLICY, *score(blind, own, len(clusters), FULL)))
-    classes = None if scored or full["gold"].eq("").all() else sums.classes_held(full)
+    classes = None if scored or full["gold"].eq("").all() else resample.classes_held(full)
     small = resample.too_small(per_cluster(full), classes) or ""
     bounds = (-1.0, 1.0) if scored else (0.0, 1.0)
     return Comparison(
@@ -195,7 +200,7 @@ def _accuracies(rows: pl.DataFrame, at: Ints, clusters: int, name: str) -> tuple
     )
 
     def statistic(table: Floats) -> Floats:
-        recall = sums.figure(table[..., width:], table[..., :width])
+        recall = resample.figure(table[..., width:], table[..., :width])
         by_framing = mean_of_groups(recall, np.arange(0, width, len(labels)))
         return mean_of_groups(by_framing, _START)[..., 0]
 
@@ -211,7 +216,7 @@ def _correlations(rows: pl.DataFrame, at: Ints, clusters: int, name: str) -> tup
     for k in range(len(framings)):
         part = here & (framing == k)
         if np.count_nonzero(part) > 1:
-            found = ranks.spearman(gold[part], said[part], at[part], clusters)
+            found = correlation.spearman(gold[part], said[part], at[part], clusters)
             values.append(found.value)
             left.append(found.replicates)
     if not values:
@@ -234,8 +239,8 @@ def _policy(full: pl.DataFrame, at: Ints, clusters: int, *, scored: bool) -> Flo
             for w in (gold, np.ones(gold.size))
         )
         others, held = total.sum(axis=0) - total, count.sum(axis=0) - count
-        overall = sums.figure(others.sum(axis=1), held.sum(axis=1))
-        guess = np.where(held > 0, sums.figure(others, held), overall[:, np.newaxis])
+        overall = resample.figure(others.sum(axis=1), held.sum(axis=1))
+        guess = np.where(held > 0, resample.figure(others, held), overall[:, np.newaxis])
         # Strata have one mean whoever is left out: the same number would be ranked as many.
         return np.asarray(np.round(guess[at, stratum], 9))
     label, labels = codes(full["gold"])
@@ -244,7 +249,7 @@ def _policy(full: pl.DataFrame, at: Ints, clusters: int, *, scored: bool) -> Flo
         own = np.bincount(place, weights=(label == k).astype(np.float64), minlength=shape[0] * shape[1]).reshape(shape)
         others = own.sum(axis=0) - own
         # A class counts as much as all others, however rare: the vote of a class is its share that falls in here.
-        votes[k] = sums.figure(others, np.broadcast_to(others.sum(axis=1, keepdims=True), shape))
+        votes[k] = resample.figure(others, np.broadcast_to(others.sum(axis=1, keepdims=True), shape))
     votes = np.nan_to_num(votes)
     best = votes.max(axis=0)
     winners = votes >= best - 1e-12
@@ -266,7 +271,7 @@ def difference(found: Comparison, name: str, others: Sequence[str]) -> Estimate:
             value,
             found.of(name).replicates - best,
             bounds=(-found.widest, found.widest),
-            degenerate=sums.difference_limits(value, found.clusters, widest=found.widest),
+            degenerate=resample.difference_limits(value, found.clusters, widest=found.widest),
         )
     return Estimate(
         value=value,

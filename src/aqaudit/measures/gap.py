@@ -15,10 +15,9 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy import optimize
 
-from aqaudit.measures import resample, sums
-from aqaudit.measures.measure import Estimate, Measure
-from aqaudit.measures.positions import preferences
-from aqaudit.measures.recalls import per_cluster
+from aqaudit.measures import resample
+from aqaudit.measures.pairs import preferences
+from aqaudit.measures.rows import Estimate, Interval, Measure, per_cluster
 
 Floats = NDArray[np.float64]
 
@@ -78,7 +77,7 @@ def fit(frame: pl.DataFrame) -> tuple[Curve | None, Estimate]:
         ]
     )
     columns = [f"{name}{at}" for name in ("n", "right") for at in range(centres.size)]
-    matrix, names = sums.cluster_matrix(rows, columns)
+    matrix, names = resample.cluster_matrix(rows, columns)
     total = matrix.sum(axis=0)
     curve = _curve(centres, total)
     value = float(reaches(curve.scale, curve.shape, curve.lapse))
@@ -97,7 +96,7 @@ def fit(frame: pl.DataFrame) -> tuple[Curve | None, Estimate]:
         return curve, Estimate(value=None, n=found.height, clusters=len(names), flag=flag, why=reason, details=details)
     interval = None
     if low is not None and high is not None:
-        interval = resample.Interval(low=max(low, lowest), high=min(high, highest), se=(high - low) / 3.92)
+        interval = Interval(low=max(low, lowest), high=min(high, highest), se=(high - low) / 3.92)
     return curve, Estimate(
         value=value, interval=interval, n=found.height, clusters=len(names), why=why, details=details
     )

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from aqaudit.measures import ranks, resample, sums
+from aqaudit.measures import correlation, resample
 from aqaudit.measures.evidence import FULL, credited
-from aqaudit.measures.measure import Estimate, Measure
 from aqaudit.measures.recalls import mean_of_groups
-from aqaudit.measures.rows import codes
+from aqaudit.measures.rows import Estimate, Measure, codes
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Mask = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 _START = np.zeros(1, dtype=np.int64)
 _MIN_RANKED = 4
@@ -72,7 +67,7 @@ def _side(
         gold, said = rows["gold"].to_numpy(), rows["said"].to_numpy()
         read = mask & rows["said"].is_not_null().to_numpy()
         each = [
-            ranks.spearman(gold[part], said[part], at[part], clusters, min_rows=_MIN_RANKED)
+            correlation.spearman(gold[part], said[part], at[part], clusters, min_rows=_MIN_RANKED)
             for k in range(framings)
             if np.count_nonzero(part := read & (framing == k)) >= _MIN_RANKED
         ]
@@ -88,7 +83,7 @@ def _side(
     )
 
     def statistic(table: Floats) -> Floats:
-        recall = sums.figure(table[..., width:], table[..., :width])
+        recall = resample.figure(table[..., width:], table[..., :width])
         # A framing without one of the classes says nothing of the difference.
         by_framing = mean_of_groups(recall, np.arange(0, width, classes), at_least=min(classes, 2))
         return mean_of_groups(by_framing, _START)[..., 0]
@@ -110,7 +105,7 @@ def _difference(
     interval = None
     if not why:
         interval = resample.jackknife_interval(
-            value, group[1] - rest[1], bounds=(-2.0, 2.0), degenerate=sums.difference_limits(value, clusters)
+            value, group[1] - rest[1], bounds=(-2.0, 2.0), degenerate=resample.difference_limits(value, clusters)
         )
         why = "" if interval else "the figure hangs on a single performer"
     return Estimate(
@@ -125,7 +120,7 @@ def _small(side: pl.DataFrame) -> str:
         return f"only {clusters} performers; at least {resample.MIN_CLUSTERS} are needed for an interval"
     if side.schema["gold"].is_float():
         return ""
-    held = sums.classes_held(side)
+    held = resample.classes_held(side)
     few = min(held.values())
     return "" if few >= resample.MIN_CLUSTERS_PER_CLASS else f"only {few} performers hold one of the classes"
 

@@ -8,24 +8,20 @@ variance by that factor, and a percentile interval of few performers is too narr
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from aqaudit.measures import resample
 from aqaudit.measures.recalls import ratio
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    # From sums of shape (..., columns) to the figures of A and of B, each of shape (...).
-    Both = Callable[[Floats], tuple[Floats, Floats]]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+# From sums of shape (..., columns) to the figures of A and of B, each of shape (...).
+Both = Callable[[Floats], tuple[Floats, Floats]]
 
 SEED = 20260408
 DRAWS = resample.BOOTSTRAP_DRAWS

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from aqaudit.measures import resample, sums
-from aqaudit.measures.measure import Estimate, Measure
-from aqaudit.measures.recalls import per_cluster
-from aqaudit.measures.rows import CORRECT, ERROR, cluster, codes, number, require, text
+from aqaudit.measures import resample
+from aqaudit.measures.rows import CORRECT, ERROR, Estimate, Measure, cluster, codes, number, per_cluster, require, text
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 BINS = 10
 NULL_DRAWS = 1000
@@ -64,11 +58,11 @@ def _auroc(frame: pl.DataFrame) -> Estimate:
     if y.all() or not y.any():
         return Estimate(value=None, why="every truth is the same", n=rows.height, clusters=len(names))
     value, replicates = auroc(p, y, at, len(names))
-    why = resample.too_small(per_cluster(rows), sums.classes_held(rows)) or ""
+    why = resample.too_small(per_cluster(rows), resample.classes_held(rows)) or ""
     interval = None
     if not why:
         interval = resample.jackknife_interval(
-            value, replicates, bounds=(0.0, 1.0), degenerate=sums.share_limits(value, len(names))
+            value, replicates, bounds=(0.0, 1.0), degenerate=resample.share_limits(value, len(names))
         )
         why = "" if interval else "the figure hangs on a single performer"
     return Estimate(
@@ -95,7 +89,7 @@ def auroc(p: Floats, y: NDArray[np.bool_], cluster: Ints, clusters: int) -> tupl
             taken[k] -= _wins(p[own], y[own])[0].sum()
     total = won_correct.sum()
     left = (correct.sum() - correct) * (error.sum() - error)
-    return float(total / (correct.sum() * error.sum())), sums.figure(total - taken, left)
+    return float(total / (correct.sum() * error.sum())), resample.figure(total - taken, left)
 
 
 def _wins(p: Floats, y: NDArray[np.bool_]) -> tuple[Floats, Floats]:
@@ -176,14 +170,14 @@ def _ece(frame: pl.DataFrame) -> Estimate:
         *[pl.Series(f"n{k}", (bins == k).astype(np.float64)) for k in range(size)],
         *[pl.Series(f"off{k}", np.where(bins == k, y - p, 0.0)) for k in range(size)],
     )
-    return sums.estimate(
+    return resample.estimate(
         parts,
         [f"{name}{k}" for name in ("n", "off") for k in range(size)],
-        lambda t: sums.figure(np.abs(t[..., size:]).sum(axis=-1), t[..., :size].sum(axis=-1)),
+        lambda t: resample.figure(np.abs(t[..., size:]).sum(axis=-1), t[..., :size].sum(axis=-1)),
         bounds=(0.0, 1.0),
         why=_WHY,
         degenerate=lambda value, _n: (value, value),
-        classes=sums.classes_held(rows),
+        classes=resample.classes_held(rows),
         chance=null.null_mean,
         details={
             "null_mean": null.null_mean,
@@ -199,14 +193,14 @@ def _mean_of(term: Callable[[pl.DataFrame], pl.Expr], bounds: tuple[float, float
     if rows.is_empty():
         return Estimate(value=None, why=_WHY)
     parts = rows.with_columns(term=term(rows), one=pl.lit(1.0)).filter(pl.col("term").is_not_null())
-    return sums.estimate(
+    return resample.estimate(
         parts,
         ("term", "one"),
-        lambda t: sums.figure(t[..., 0], t[..., 1]),
+        lambda t: resample.figure(t[..., 0], t[..., 1]),
         bounds=bounds,
         why=_WHY,
         degenerate=lambda value, _n: (value, value),
-        classes=sums.classes_held(parts),
+        classes=resample.classes_held(parts),
     )
 
 

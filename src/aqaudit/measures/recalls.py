@@ -1,26 +1,18 @@
-"""Recalls per class, and their averages: the engine of the balanced accuracies.
-
-The statistic is the mean of per-class recalls over the classes present in the truth; with criteria kept apart it is
-the mean over the criteria that have at least two classes. Where a scope holds several framings, it is computed for
-each framing and the framings are averaged with equal weight; a framing in which it is undefined is left out.
-"""
+"""Balanced accuracy over the answers that could be read."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from aqaudit.measures import resample
-from aqaudit.measures.measure import Estimate
-from aqaudit.measures.rows import CORRECT, ERROR, codes
+from aqaudit.measures.rows import CORRECT, ERROR, Estimate, Measure, classified, codes, per_cluster
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
+Floats = NDArray[np.float64]
 
 
 def mean_of_groups(values: Floats, starts: NDArray[np.int64], *, at_least: int = 1) -> Floats:
@@ -143,11 +135,6 @@ def too_small(rows: pl.DataFrame) -> str | None:
     return resample.too_small(per_cluster(rows), dict(per_class.iter_rows()))
 
 
-def per_cluster(rows: pl.DataFrame) -> dict[str, int]:
-    """Return how many rows each cluster has."""
-    return dict(rows.group_by("cluster").len().iter_rows())
-
-
 def _degenerate(counts: pl.DataFrame, plan: Layout) -> tuple[float, float]:
     """Clopper-Pearson of every recall over the performers that hold its class, averaged as the recalls are."""
     totals = (
@@ -201,3 +188,84 @@ def _best_constant(keyed: pl.DataFrame) -> float:
         .agg(pl.col("gain").max())
     )
     return float(np.sum(np.sort(gains["gain"].to_numpy())))
+
+
+WHAT = (
+    "The mean of per-class recalls over the classes present in the truth. An answer that could not be read, or was "
+    "refused, counts as wrong for its class. Framings are averaged with equal weight."
+)
+CITATION = "Brodersen, Ong, Stephan & Buhmann, The balanced accuracy and its posterior distribution, ICPR 2010"
+
+
+def of_kind(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the classified rows of a frame of boolean questions, or of ``choose`` questions where ``kind`` says so."""
+    chosen = "kind" in frame.columns and frame["kind"].cast(str).eq("choose").any()
+    if chosen or "gold_correct" not in frame.columns:
+        return classified(frame, "gold_choice", "choice")
+    return classified(frame, "gold_correct", "says_correct")
+
+
+def compute_balanced_accuracy(frame: pl.DataFrame) -> Estimate:
+    """Return balanced accuracy, criteria pooled; the classes of ``choose`` are the distinct right options."""
+    return balanced_accuracy(of_kind(frame))
+
+
+BALANCED_ACCURACY = Measure(
+    name="balanced_accuracy",
+    title="balanced accuracy",
+    what=WHAT,
+    kinds=("verify", "detect", "choose"),
+    columns=(),
+    bounds=(0.0, 1.0),
+    chance="1/k for a question with k options, 0.5 for true or false",
+    higher_is_better=True,
+    citation=CITATION,
+    compute=compute_balanced_accuracy,
+)
+
+
+def compute_balanced_accuracy_macro(frame: pl.DataFrame) -> Estimate:
+    """Return the mean balanced accuracy over the criteria with at least two classes in their truth."""
+    return balanced_accuracy(of_kind(frame), per_criterion=True)
+
+
+BALANCED_ACCURACY_MACRO = Measure(
+    name="balanced_accuracy_macro",
+    title="balanced accuracy, mean over criteria",
+    what=f"{WHAT} Computed for each criterion that has at least two classes in its truth, then averaged.",
+    kinds=("verify", "detect", "choose"),
+    columns=(),
+    bounds=(0.0, 1.0),
+    chance="1/k for a question with k options, 0.5 for true or false",
+    higher_is_better=True,
+    citation=CITATION,
+    compute=compute_balanced_accuracy_macro,
+)
+
+
+def compute_balanced_accuracy_parsed(frame: pl.DataFrame) -> Estimate:
+    """Return balanced accuracy, criteria pooled, without the rows whose answer was not read."""
+    rows = of_kind(frame)
+    read = rows.filter(pl.col("said").is_not_null())
+    if read.is_empty() and rows.height:
+        return Estimate(value=None, why="no answer could be read", details={"coverage": 0.0})
+    estimate = balanced_accuracy(read)
+    coverage: Mapping[str, float] = {"coverage": read.height / rows.height} if rows.height else {}
+    return replace(estimate, details={**estimate.details, **coverage})
+
+
+BALANCED_ACCURACY_PARSED = Measure(
+    name="balanced_accuracy_parsed",
+    title="balanced accuracy of the answers that could be read",
+    what=(
+        "The mean of per-class recalls over the classes present in the truth, of parsed answers only. "
+        "Framings are averaged with equal weight."
+    ),
+    kinds=("verify", "detect", "choose"),
+    columns=(),
+    bounds=(0.0, 1.0),
+    chance="1/k for a question with k options, 0.5 for true or false",
+    higher_is_better=True,
+    citation=CITATION,
+    compute=compute_balanced_accuracy_parsed,
+)

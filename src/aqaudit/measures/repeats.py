@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import polars as pl
+from numpy.typing import NDArray
 
-from aqaudit.measures import sums
-from aqaudit.measures.measure import Estimate, Measure
-from aqaudit.measures.rows import cluster, number, parsed, text
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from aqaudit.measures import resample
+from aqaudit.measures.rows import Estimate, Measure, cluster, number, parsed, text
 
 SETTING = ("question_id", "performance_id", "other_id", "framing", "answer_words", "pair_order")
 _ANSWERS = ("says_correct", "choice", "prefer")
@@ -68,16 +63,16 @@ def _mean(column: str, frame: pl.DataFrame) -> Estimate:
     rows = repeated(frame).filter(pl.col(column).is_not_null() & pl.col(column).is_finite())
 
     def statistic(table: NDArray) -> NDArray:  # type: ignore[type-arg]
-        mean = sums.figure(table[..., 0], table[..., 1])
+        mean = resample.figure(table[..., 0], table[..., 1])
         return mean if column == "differ" else mean**0.5
 
-    return sums.estimate(
+    return resample.estimate(
         rows,
         (column, "one"),
         statistic,
         bounds=(0.0, 1.0) if column == "differ" else (0.0, float("inf")),
         why=_WHY,
-        degenerate=sums.share_limits if column == "differ" else lambda value, _n: (value, value),
+        degenerate=resample.share_limits if column == "differ" else lambda value, _n: (value, value),
         details={"questions": rows.height},
     )
 

@@ -5,22 +5,17 @@ Parsed answers only, within each framing; framings are averaged with equal weigh
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from aqaudit.measures import sums
-from aqaudit.measures.measure import Estimate, Measure
+from aqaudit.measures import resample
 from aqaudit.measures.recalls import mean_of_groups
-from aqaudit.measures.rows import scored
+from aqaudit.measures.rows import Estimate, Measure, scored
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
+Floats = NDArray[np.float64]
 
 _START = np.zeros(1, dtype=np.int64)
 _MOMENTS = ("one", "s", "ss", "g", "gg", "sg")
@@ -56,13 +51,13 @@ def _moments(
 
     def statistic(table: Floats) -> Floats:
         n, s, ss, g, gg, sg = (table[..., at * width : (at + 1) * width] for at in range(len(_MOMENTS)))
-        s, g = sums.figure(s, n), sums.figure(g, n)
-        variances = [np.maximum(sums.figure(square, n) - mean**2, 0.0) for square, mean in ((ss, s), (gg, g))]
+        s, g = resample.figure(s, n), resample.figure(g, n)
+        variances = [np.maximum(resample.figure(square, n) - mean**2, 0.0) for square, mean in ((ss, s), (gg, g))]
         variances = [np.where(v < _NO_SPREAD, 0.0, v) for v in variances]
-        each = figure(variances[0], variances[1], sums.figure(sg, n) - s * g)
+        each = figure(variances[0], variances[1], resample.figure(sg, n) - s * g)
         return mean_of_groups(each, _START)[..., 0]
 
-    return sums.estimate(
+    return resample.estimate(
         parts,
         [f"{name}{at}" for name in _MOMENTS for at in range(width)],
         statistic,
@@ -75,7 +70,7 @@ def _moments(
 def _sd_ratio(frame: pl.DataFrame) -> Estimate:
     return _moments(
         frame,
-        lambda said, gold, _cross: np.sqrt(sums.figure(said, gold)),
+        lambda said, gold, _cross: np.sqrt(resample.figure(said, gold)),
         why="all true scores are equal",
         low=0.0,
         high=float("inf"),
@@ -85,7 +80,7 @@ def _sd_ratio(frame: pl.DataFrame) -> Estimate:
 def _slope(frame: pl.DataFrame) -> Estimate:
     return _moments(
         frame,
-        lambda said, _gold, cross: sums.figure(cross, said),
+        lambda said, _gold, cross: resample.figure(cross, said),
         why="every answer is the same score",
         low=-float("inf"),
         high=float("inf"),
@@ -116,15 +111,15 @@ def _modal_share(frame: pl.DataFrame) -> Estimate:
 
     def statistic(table: Floats) -> Floats:
         values = table[..., : width * each].reshape(*table.shape[:-1], width, each).max(axis=-1)
-        return mean_of_groups(sums.figure(values, table[..., width * each :]), _START)[..., 0]
+        return mean_of_groups(resample.figure(values, table[..., width * each :]), _START)[..., 0]
 
-    return sums.estimate(
+    return resample.estimate(
         parts,
         [*columns, *(f"n_{f}" for f in range(width))],
         statistic,
         bounds=(0.0, 1.0),
         why="no answer could be read",
-        degenerate=sums.share_limits,
+        degenerate=resample.share_limits,
         details={"distinct_values": counts.height, "modal_value": float(top[0]) if top else None},
     )
 

@@ -6,25 +6,18 @@ whether the execution was called correct; an affirmed positive and a denied nega
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from aqaudit.measures import sums
-from aqaudit.measures.measure import Measure
-from aqaudit.measures.rows import CORRECT, ERROR, cluster, number, parsed, require, text
+from aqaudit.core.records import Kind
+from aqaudit.measures import resample
+from aqaudit.measures.rows import CORRECT, ERROR, Estimate, Measure, cluster, number, parsed, require, text
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from numpy.typing import NDArray
-
-    from aqaudit.measures.measure import Estimate
-    from aqaudit.records import Kind
-
-    Floats = NDArray[np.float64]
+Floats = NDArray[np.float64]
 
 ITEM = ("question_id", "performance_id", "other_id", "answer_words")
 PAIR = (*ITEM, "repeat")
@@ -113,13 +106,13 @@ def share(measure: str, asked: pl.DataFrame) -> Estimate:
     shift = column == "shift"
     if shift:
         found = found.with_columns(shift=pl.col("plus") - pl.col("minus"))
-    return sums.estimate(
+    return resample.estimate(
         found,
         (column, "one"),
-        lambda table: sums.figure(table[..., 0], table[..., 1]),
+        lambda table: resample.figure(table[..., 0], table[..., 1]),
         bounds=(-1.0, 1.0) if shift else (0.0, 1.0),
         why="no question was asked, and read, in positive and in negative words",
-        degenerate=sums.difference_limits if shift else sums.share_limits,
+        degenerate=resample.difference_limits if shift else resample.share_limits,
         chance=0.0 if shift else None,
         details={"pairs": found.height, "pairs_lost": asked.height - found.height},
     )
@@ -129,20 +122,20 @@ def excess(asked: pl.DataFrame, frame: pl.DataFrame) -> Estimate:
     """Estimate ``contradiction_excess`` on pairs and the frame that they are from."""
     found, again = complete(asked), repeat_disagreement(frame)
     if again.is_empty():
-        return sums.estimate(again, (), _nothing, bounds=(-1, 1), why="no question was repeated", degenerate=_none)
+        return resample.estimate(again, (), _nothing, bounds=(-1, 1), why="no question was repeated", degenerate=_none)
     rows = pl.concat(
         [
             found.select("cluster", pair=pl.col("one"), pair_differ=pl.col("differ"), again=0.0, again_differ=0.0),
             again.select("cluster", pair=0.0, pair_differ=0.0, again=pl.col("one"), again_differ=pl.col("differ")),
         ]
     )
-    estimate = sums.estimate(
+    estimate = resample.estimate(
         rows,
         ("pair_differ", "pair", "again_differ", "again"),
-        lambda t: sums.figure(t[..., 0], t[..., 1]) - sums.figure(t[..., 2], t[..., 3]),
+        lambda t: resample.figure(t[..., 0], t[..., 1]) - resample.figure(t[..., 2], t[..., 3]),
         bounds=(-1.0, 1.0),
         why="no question was asked, and read, in positive and in negative words",
-        degenerate=sums.difference_limits,
+        degenerate=resample.difference_limits,
         chance=0.0,
         details={
             "pairs": found.height,
@@ -200,19 +193,19 @@ def gain(asked: pl.DataFrame) -> Estimate:
     )
 
     def statistic(t: Floats) -> Floats:
-        by_class = [sums.figure(t[..., at + 1] - t[..., at + 2], t[..., at]) for at in (0, 3)]
+        by_class = [resample.figure(t[..., at + 1] - t[..., at + 2], t[..., at]) for at in (0, 3)]
         return np.asarray(np.mean(by_class, axis=0))
 
     columns = [f"{name}_{label}" for label in (CORRECT, ERROR) for name in ("one", "right", "alone")]
     named = rows.with_columns(gold=pl.when("gold").then(pl.lit(CORRECT)).otherwise(pl.lit(ERROR)))
-    return sums.estimate(
+    return resample.estimate(
         parts,
         columns,
         statistic,
         bounds=(-1.0, 1.0),
         why="no pair of framings with both classes in its truth was read",
-        degenerate=sums.difference_limits,
-        classes=sums.classes_held(named),
+        degenerate=resample.difference_limits,
+        classes=resample.classes_held(named),
         chance=0.0,
         details={"pairs": rows.height, "pairs_by_log_odds": int(rows["used_odds"].sum())},
     )

@@ -5,6 +5,8 @@ draws and encodes; ``store`` keeps the files sent by the hash of their bytes. ``
 names of those that can be prepared.
 """
 
+from __future__ import annotations
+
 from aqaudit.media.perturb import PERTURBATIONS
 from aqaudit.media.views import VIEWS
 

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from aqaudit.core.records import Mask, Performance
 from aqaudit.media import picture
-from aqaudit.media.decoding import decode
+from aqaudit.media.decode import decode
 from aqaudit.media.index import VideoIndex, index_video
-from aqaudit.media.sampling import SAME_S, Window, slack_s, window
+from aqaudit.media.picture import Frames, Still
+from aqaudit.media.sample import SAME_S, Window, slack_s, window
 from aqaudit.media.source import check_checksum, check_frames, frames_within, kind_of
-from aqaudit.media.still import Still
 from aqaudit.media.video import DECODE_SECONDS, Deadline, MediaError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
-    from aqaudit.media.picture import Frames
-    from aqaudit.records import Mask, Performance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 import av
 import numpy as np
 import simplejpeg
 from av.bitstream import BitStreamFilterContext
+from av.container import OutputContainer
 from av.video.frame import VideoFrame
 
+from aqaudit.media.index import VideoIndex
+from aqaudit.media.types import Picture
 from aqaudit.media.video import MediaError, open_video
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from av.container import OutputContainer
-
-    from aqaudit.media.index import VideoIndex
-    from aqaudit.media.views import Picture
 
 JPEG_QUALITY = 85
 

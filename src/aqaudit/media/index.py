@@ -8,26 +8,21 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import av
 import numpy as np
+from av.container import InputContainer
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
 
-from aqaudit.media.structure import fragment_damage, matroska_damage
-from aqaudit.media.units import blanked, damaged_units, length_size
+from aqaudit.media.damage import blanked, damaged_units, fragment_damage, length_size, matroska_damage
 from aqaudit.media.video import DECODE_SECONDS, Deadline, MediaError, decoder, open_video, packets
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from fractions import Fraction
-
-    from av.container import InputContainer
-    from av.video.stream import VideoStream
-    from numpy.typing import NDArray
 
 MAX_PACKETS = 10_000_000
 MAX_REORDERED = 16  # frames that a stream may hold back, by the H.264 and HEVC standards

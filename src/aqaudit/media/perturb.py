@@ -2,20 +2,18 @@
 
 The number of pictures, their size and their times stay those of the clip. ``blank`` shows its mean colour; ``frozen``,
 ``shuffled`` and ``reversed`` show its own pictures in another order; ``swapped`` another performance; ``region_blur``
-blurs a body part (:mod:`aqaudit.media.region`); ``text_only`` shows no media at all.
+blurs a body part (:mod:`aqaudit.media.mask`); ``text_only`` shows no media at all.
 """
 
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 import numpy as np
 
-from aqaudit.records import BadInput, Perturbation, nearest
-
-if TYPE_CHECKING:
-    from aqaudit.media.views import Picture
+from aqaudit.core.records import BadInput, Perturbation, nearest
+from aqaudit.media.types import Picture
 
 #: The perturbations that can be prepared.
 PERTURBATIONS: tuple[str, ...] = get_args(Perturbation)

@@ -8,21 +8,16 @@ import os
 import sqlite3
 import stat
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from types import TracebackType
+from typing import Literal, Self
 
-from aqaudit.media.picture import SUFFIXES, list_frames, read_size
-from aqaudit.media.sampling import SAME_S, slack_s
+from aqaudit.core.records import BadInput, Performance
+from aqaudit.media.picture import SUFFIXES, Frames, list_frames, read_size
+from aqaudit.media.sample import SAME_S, slack_s
 from aqaudit.media.video import MediaError, open_video
-from aqaudit.records import BadInput
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import TracebackType
-
-    from aqaudit.media.picture import Frames
-    from aqaudit.records import Performance
 
 Kind = Literal["video", "image", "frames"]
 

@@ -8,22 +8,19 @@ frames it reaches.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import av
+from av.container import InputContainer
+from av.packet import Packet
 from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
 
-from aqaudit.records import BadInput
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from av.container import InputContainer
-    from av.packet import Packet
-    from av.video.stream import VideoStream
+from aqaudit.core.records import BadInput
 
 MAX_PIXELS = 100_000_000  # of one picture: 100 megapixels
 MAX_FRAMES = 10_000  # sent of one clip

@@ -1,31 +1,73 @@
 """Views: what is drawn of a frame. Every view of a clip is made from the same decoded frames.
 
 ``rgb`` is the frame itself; ``crop`` the performer's box; ``overlay`` the frame with the skeleton drawn on it;
-``skeleton`` the skeleton on black; ``pose_text`` angles and distances as text (:mod:`aqaudit.media.pose_text`).
+``skeleton`` the skeleton on black; ``pose_text`` angles and distances as text (:mod:`aqaudit.media.poses`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from aqaudit.core.records import BadInput, MediaSpec, View, nearest
 from aqaudit.media import skeleton
-from aqaudit.media.cropping import Crop, crop_of
-from aqaudit.media.drawing import lay
-from aqaudit.media.region import hidden, obscured
+from aqaudit.media.mask import hidden, obscured
+from aqaudit.media.picture import Still
+from aqaudit.media.skeleton import lay
+from aqaudit.media.types import Picture
 from aqaudit.media.video import MediaError
-from aqaudit.records import BadInput, View, nearest
+from aqaudit.pose.coco17 import Keypoints, averaged, box
 
-if TYPE_CHECKING:
-    from aqaudit.media.still import Still
-    from aqaudit.pose.keypoints import Keypoints
-    from aqaudit.records import MediaSpec
+#: Added on each side, over the longer side of the box around the joints: hands, feet and head reach beyond joints.
+MARGIN = 0.15
+#: The box stands still unless it would be over so many times as large as one that follows the performer.
+STILL = 2.0
+#: A box that follows is moved by the joints' boxes averaged over this standard deviation, in seconds.
+FOLLOW_S = 0.5
 
-#: One upright picture, height x width x 3.
-Picture = NDArray[np.uint8]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crop:
+    """A box of constant size over T rows: ``corners`` (T x 2) are its upper left corners, in the pixels of the pose."""
+
+    corners: NDArray[np.float64]
+    width: float
+    height: float
+
+    def box(self, row: int) -> tuple[float, float, float, float]:
+        """Return the box (x0, y0, x1, y1) at a row."""
+        x, y = self.corners[row].tolist()
+        return x, y, x + self.width, y + self.height
+
+
+def crop_of(keypoints: Keypoints) -> Crop:
+    """Return the box of a performer who is seen in at least one row.
+
+    The box around the sure joints of all rows, with a margin of 15 % of its longer side, within the frame. Where the
+    performer travels, so that this box would be over twice as large as the largest one of a row, a box of that size
+    follows them, its centre averaged over half a second; over rows where they are not found it moves evenly.
+    """
+    found = [box(row) for row in keypoints.points]
+    rows = np.array([number for number, one in enumerate(found) if one is not None])
+    boxes = np.array([one for one in found if one is not None])
+    sizes = boxes[:, 2:] - boxes[:, :2]
+    whole = np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)])
+    span, largest = whole[2:] - whole[:2], sizes.max(axis=0)
+    frame = np.array([keypoints.width, keypoints.height], dtype=np.float64)
+    if span.prod() <= STILL * max(largest.prod(), 1.0):
+        side = np.minimum(span + 2 * MARGIN * span.max(), frame)
+        centres = np.tile((whole[:2] + whole[2:]) / 2, (len(keypoints), 1))
+    else:
+        side = np.minimum(largest + 2 * MARGIN * largest.max(), frame)
+        times = keypoints.times_s
+        middles = averaged((boxes[:, :2] + boxes[:, 2:]) / 2, np.ones(len(rows)), times[rows], FOLLOW_S)
+        centres = np.stack([np.interp(times, times[rows], middles[:, axis]) for axis in (0, 1)], axis=1)
+    corners = np.clip(centres - side / 2, 0.0, np.maximum(frame - side, 0.0))
+    return Crop(corners=corners, width=float(side[0]), height=float(side[1]))
+
 
 #: The views that can be prepared.
 VIEWS: tuple[str, ...] = get_args(View)

@@ -1,14 +1,12 @@
-"""What the run engine and a model exchange: a call, a reply, or a failure with its cause."""
+"""What went wrong with a request, in one line a person can act on and without secrets."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import Literal, Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from aqaudit.records import MediaPart, Request
+from aqaudit.core.records import MediaPart, Request
 
 Cause = Literal[
     "auth",  # 401, 403: the key is missing, wrong or not allowed to use this model

@@ -5,21 +5,16 @@ from __future__ import annotations
 import hashlib
 import io
 import tempfile
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import anyio
 
-from aqaudit.models.call import AskFailed, Call
+from aqaudit.core.records import Cell, Chain, MediaPart, MediaSpec, Performance, Question, Request
+from aqaudit.models.call import AskFailed, Call, Reply
 from aqaudit.models.catalog import open_model
-from aqaudit.records import Cell, Chain, MediaPart, MediaSpec, Performance, Question, Request
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from aqaudit.models.call import Reply
-    from aqaudit.models.catalog import ModelEntry
+from aqaudit.models.settings import ModelEntry
 
 _SIDE = 96
 _FPS = 1

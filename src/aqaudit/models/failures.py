@@ -5,19 +5,16 @@ from __future__ import annotations
 import json
 import re
 import socket
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
 
 import httpx2
 from pydantic_ai import exceptions as ai
 
-from aqaudit.models.call import AskFailed
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from aqaudit.models.call import Cause
+from aqaudit.models.call import AskFailed, Cause
 
 _LONGEST = 300
+
+
 _SECRETS = (
     (re.compile(r"(?i)\b(bearer|basic)\s+[^\s\"',;}]+"), r"\1 ***"),
     (re.compile(r"(?i)([?&](?:api[_-]?)?(?:key|token)=)[^\s&\"']+"), r"\1***"),
@@ -29,13 +26,21 @@ _SECRETS = (
     (re.compile(r"\bAIza[A-Za-z0-9_-]{10,}"), "AIza***"),
     (re.compile(r"(?i)(https?://)[^\s/@]+:[^\s/@]+@"), r"\1***@"),
 )
+
+
 _NOISE = re.compile(r"For further information visit \S+")
+
+
 _IMAGES = re.compile(r"(?i)at most (\d+) (image|video)s?\(?s?\)? may be provided")
+
+
 _OVERFLOW = re.compile(
     r"(?i)maximum context length|maximum model length|max_model_len|context length exceeded|context_length_exceeded"
     r"|exceeds? the available context|exceed_context_size|input token count .*exceeds|longer than the max"
     r"|reduce the length of the (?:messages|input)|prompt is too long"
 )
+
+
 _UNKNOWN_MODEL = re.compile(r"(?i)model\b.*\b(?:does not exist|not found|is not available|not supported|unknown)")
 
 

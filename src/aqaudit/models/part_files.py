@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import av
 from PIL import Image
 
+from aqaudit.core.records import MediaPart
 from aqaudit.models.call import AskFailed
-
-if TYPE_CHECKING:
-    from aqaudit.records import MediaPart
 
 #: More frames than any model takes; a file that holds more is not read to its end.
 MOST_FRAMES = 4096

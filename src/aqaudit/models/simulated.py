@@ -13,7 +13,7 @@ it; otherwise it looks at nothing and answers from its prior. s is 0 without a p
 * ``score``: the prior is a normal draw around the middle of the scale with a standard deviation of a sixth of its
   range, clipped to the scale and rounded to its step (to a hundredth of the range where there is none).
 
-Flaws are planted on top of that (:class:`aqaudit.models.planted.Planted`).
+Flaws are planted on top of that (:class:`aqaudit.models.settings.Planted`).
 
 All draws come from a hash of the request's ``answer_key``, for a ``stable`` judge of its question: the same request is
 always answered alike.
@@ -24,19 +24,72 @@ from __future__ import annotations
 import hashlib
 import math
 import random
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import anyio
 
+from aqaudit.core.records import LETTERS, TRUE_FALSE, Perturbation, Question, Request, Scale, claims
 from aqaudit.models.call import AskFailed, Call, Reply
-from aqaudit.models.planted import TRACES, as_shown, sight
-from aqaudit.records import LETTERS, TRUE_FALSE, claims
+from aqaudit.models.settings import ModelEntry, Planted, Trace
 
-if TYPE_CHECKING:
-    from aqaudit.models.catalog import ModelEntry
-    from aqaudit.models.planted import Planted
-    from aqaudit.records import Question, Request, Scale
+_NO_PICTURE: frozenset[Perturbation] = frozenset({"blank", "text_only", "region_blur"})
+_NO_MOTION: frozenset[Perturbation] = frozenset({"frozen", "shuffled", "reversed"})
+
+
+def sight(skill: float, planted: Planted, request: Request) -> float:
+    """Return the probability that a judge perceives the truth of a request."""
+    question, perturbation = request.question, request.cell.perturbation
+    if perturbation in _NO_PICTURE:
+        return planted.leak
+    if planted.weak_tag is not None:
+        tag, _, value = planted.weak_tag.partition("=")
+        if question.performance.tags.get(tag) == value:
+            skill = planted.weak_skill
+    if question.kind == "prefer" and _gap(request) < planted.gap:
+        skill = 0.0
+    if perturbation in _NO_MOTION:
+        skill *= 1 - planted.motion
+    return max(skill, planted.leak)
+
+
+def as_shown(question: Question) -> Question:
+    """Return a question with the truth of the clip that is shown in place of its own; none where that is unknown."""
+    shown, subject = question.instead, question.criterion or ""
+    if len(shown) > 1:
+        first, second = (one.scores.get(subject) for one in shown[:2])
+        known = first is not None and second is not None and first != second
+        if not known:
+            return question._replace(gold_prefer=None)
+        return question._replace(gold_prefer="this" if first > second else "other")  # type: ignore[operator]
+    one = shown[0]
+    correct = one.criteria.get(subject)
+    if question.kind == "detect":
+        error = question.error or ""
+        correct = one.errors[error] == () if error in one.errors else None
+    return question._replace(
+        gold_correct=correct, gold_score=one.scores.get(subject), gold_choice=one.choices.get(subject)
+    )
+
+
+def _gap(request: Request) -> float:
+    """Return the difference of a pair's scores as a share of their scale; without scores, the largest there is."""
+    question = request.question
+    if question.scale is None or question.gold_score is None or question.other_gold_score is None:
+        return 1.0
+    return abs(question.gold_score - question.other_gold_score) / (question.scale.max - question.scale.min)
+
+
+TRACES: Mapping[Trace, str] = {
+    "observed": "At the lowest point the hips are lower than at the start. The knees bend on the way down.",
+    "assumed": "The knees are probably bent as they should be. A trained person would normally keep the back straight.",
+    "prestige": "The knees bend on the way down. An elite athlete in a professional competition surely does it right.",
+    "canonical": "A standard squat goes down until the thighs are parallel to the floor, as every textbook shows.",
+    "popular": "The person wears sportswear and moves smoothly, which good executions usually do.",
+    "contradicted": "The thighs stay vertical at every moment. The knees stay straight from first to last.",
+}
+"""The reasoning texts that can be planted, the conclusion left out."""
+
 
 MODEL_VERSION = "simulated (not a vision-language model)"
 _NO_VERDICT = "The execution was looked at from beginning to end."

@@ -5,22 +5,18 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from aqaudit.core.records import BadInput
 from aqaudit.pose.coco17 import FROM_BLAZEPOSE
-from aqaudit.pose.estimators import People
-from aqaudit.pose.model_files import ModelFile
-from aqaudit.records import BadInput
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from numpy.typing import NDArray
+from aqaudit.pose.estimators import ModelFile, People
 
 VERSION = "0.10.33"
 #: BlazePose GHUM full (Apache-2.0), two publishers of which carry the same bytes.

@@ -7,22 +7,18 @@ joints of the frame before lie in; at the start of a clip, and when the performe
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
-from aqaudit.pose.estimators import People
-from aqaudit.pose.keypoints import box, cleaned
-from aqaudit.pose.model_files import ModelFile
-from aqaudit.records import BadInput
+from aqaudit.core.records import BadInput
+from aqaudit.pose.coco17 import box, cleaned
+from aqaudit.pose.estimators import ModelFile, People
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from numpy.typing import NDArray
-
-    Square = tuple[float, float, float]  # centre x, centre y, side in pixels
+Square = tuple[float, float, float]  # centre x, centre y, side in pixels
 
 #: MoveNet SinglePose Lightning (Google, Apache-2.0).
 MODEL = ModelFile(

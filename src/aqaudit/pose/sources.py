@@ -10,23 +10,16 @@ import json
 import threading
 import zipfile
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from aqaudit.pose.coco17 import FROM_MHR70, JOINTS
-from aqaudit.pose.keypoints import cleaned
-from aqaudit.pose.tracking import performer
-from aqaudit.records import BadInput
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
-    from aqaudit.pose.keypoints import Points
+from aqaudit.core.records import BadInput
+from aqaudit.pose.coco17 import FROM_MHR70, JOINTS, Points, cleaned, performer
 
 MAX_BYTES = 512 * 2**20  # of a file, and of what it unpacks to
 #: Suffixes of pose files.
@@ -54,7 +47,7 @@ def read_pose_file(path: Path) -> PoseFile:
     ``.npz``: ``keypoints`` (T x 17 x 3, or T x 17 x 2: all sure) with ``fps``, ``width``, ``height`` and ``joints3d``
     (T x 17 x 3) optional; or ``pred_keypoints_2d`` of SAM 3D Body (T x 70 x 2). ``.json``: COCO's annotations or
     results of key points; or a list, one entry a frame, of the people that SAM 3D Body put out, alone or as ``frames``
-    of an object. Of several people in a frame one is followed (:mod:`aqaudit.pose.tracking`).
+    of an object. Of several people in a frame one is followed (:mod:`aqaudit.pose.coco17`).
 
     Raises
     ------

@@ -7,14 +7,11 @@ wordings of a criterion are exact complements; the error's statement says what i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
-from aqaudit.records import BadInput, nearest
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from aqaudit.core.records import BadInput, nearest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

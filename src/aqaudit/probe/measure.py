@@ -7,17 +7,13 @@ its turning point; a temporal one from the whole course.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
+from aqaudit.core.records import BadInput, nearest
 from aqaudit.pose.coco17 import JOINTS
-from aqaudit.records import BadInput, nearest
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from numpy.typing import NDArray
 
 #: Points beside COCO's that errors are measured by: toes and heels on the skin, joints inside the body, palms.
 LANDMARKS = (

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 
-from aqaudit.probe import rooms
-from aqaudit.probe.errors import EXERCISES, checked_severity, chosen
-from aqaudit.probe.performers import generator, performer
+from aqaudit.core.records import BadInput, nearest
+from aqaudit.probe import scene
+from aqaudit.probe.errors import EXERCISES, Error, Exercise, checked_severity, chosen
+from aqaudit.probe.performers import Pool, generator, performer, style
 from aqaudit.probe.scene import Spec, drawn_camera, severities
-from aqaudit.probe.style import style
-from aqaudit.records import BadInput, nearest
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from aqaudit.probe.errors import Error, Exercise
-    from aqaudit.probe.performers import Pool
 
 Recipe = Literal["bundled", "families", "standard", "twins", "conflict"]
 Twin = Literal["none", "mirrored", "reversed"]
@@ -123,8 +117,8 @@ def _scene(seed: int, key: str, one: Exercise, error: Error, pool: Pool, number:
         performer=person,
         style=style(draw),
         camera=drawn_camera(person, one.name, error, draw),
-        place=rooms.place(draw),
-        lamp=rooms.lamp(draw),
+        place=scene.place(draw),
+        lamp=scene.lamp(draw),
     )
 
 

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import warp as wp
+from numpy.typing import NDArray
 
-from aqaudit.probe import kernels, walls
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from concurrent.futures import Future
-
-    from numpy.typing import NDArray
-
-    from aqaudit.probe.appearance import Dressed
-    from aqaudit.probe.camera import Camera
-    from aqaudit.probe.rooms import Lamp, Place
+from aqaudit.probe import kernels
+from aqaudit.probe.appearance import Dressed
+from aqaudit.probe.scene import Camera, Lamp, Place
 
 #: Pictures drawn at a time; each has its own copy of the mesh.
 _AT_A_TIME = 2
@@ -122,8 +116,8 @@ def _view(camera: Camera, size: tuple[int, int]) -> kernels.View:
     return view
 
 
-def _room(place: Place) -> walls.Room:
-    room = walls.Room()
+def _room(place: Place) -> kernels.Room:
+    room = kernels.Room()
     for name in ("floor_a", "floor_b", "wall_a", "wall_b", "mat", "half", "mat_half"):
         setattr(room, name, wp.vec3(*getattr(place, name)))
     for name in ("floor_kind", "wall_kind", "scale", "panel", "mat_turn", "grain"):

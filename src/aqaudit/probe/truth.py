@@ -7,21 +7,16 @@ tolerance, 5 at three times the tolerance; one decimal.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aqaudit.pose.coco17 import JOINTS as COCO
-from aqaudit.probe.errors import exercise
+from aqaudit.probe.errors import Error, exercise
 from aqaudit.probe.measure import POINTS, degrees_between, severity
 from aqaudit.probe.motions import FPS
-from aqaudit.probe.scene import take
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from aqaudit.probe.errors import Error
-    from aqaudit.probe.scene import Spec, Take
+from aqaudit.probe.scene import Spec, Take, take
 
 #: Joint angles in pose files: 180 degrees is straight; the shoulder's is between upper arm and trunk.
 ANGLES = {

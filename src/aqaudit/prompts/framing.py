@@ -1,19 +1,13 @@
-"""Framing: the same fact in positive, in negative or in neutral words.
+"""Guidelines: what the strategy ``guideline`` says of an action, in the data set's own criteria, errors and questions.
 
-The paper's prompts are not published, so every wording here is re-created. A positive statement is true of a correct
-execution, a negative one of an erroneous one; the two are exact complements. Neutral wording puts both statements side
-by side and asks which one is true; of a pair it asks for the better one and says that the other one is worse.
+Data sets that only have scores carry no text of that kind; for those AQAudit knows by name, what their judges look at
+is written in ``templates/judging.v1.md`` (re-created from the rules of the sports, in short sentences).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from aqaudit.core.records import LETTERS, TRUE_FALSE, AnswerWords, Dataset, Framing, Kind, Question
 from aqaudit.prompts import template
-from aqaudit.records import LETTERS, TRUE_FALSE
-
-if TYPE_CHECKING:
-    from aqaudit.records import AnswerWords, Framing, Kind, Question
 
 _DEFAULT: dict[Kind, Framing] = {"detect": "negative"}
 _WORDED: frozenset[Kind] = frozenset({"verify", "detect", "prefer"})
@@ -62,3 +56,38 @@ def option_words(question: Question, words: AnswerWords) -> tuple[str, ...]:
             return ("A", "B")
         case _:
             return ()
+
+
+JUDGING = "judging"
+
+
+def guideline(dataset: Dataset, action: str, kind: Kind, framing: Framing) -> tuple[str, ...]:
+    """Return the sentences of the guideline for an action, in the order the data set declares them.
+
+    For ``verify``, ``detect`` and ``prefer``: what is correct (positive framing), what is wrong (negative), or both
+    (neutral). For ``score``: what is correct, else what the judges of the sport look at. For ``choose``: the questions
+    and options of the action. Empty where the data set has no text for it.
+    """
+    if kind == "choose":
+        asked = (c for c in dataset.choices if c.action == action)
+        return tuple(f"{c.question} ({' / '.join(c.options)})" for c in asked)
+    criteria = [c for c in dataset.criteria if c.action == action]
+    errors = [e for e in dataset.errors if e.action == action]
+    correct = [*(c.positive for c in criteria), *(absent(e.statement) for e in errors)]
+    wrong = [*(c.negative for c in criteria), *(e.statement for e in errors)]
+    if not correct:
+        return _judging(dataset.name, action) if kind in {"score", "prefer"} else ()
+    if kind == "score" or framing == "positive":
+        return tuple(correct)
+    return (
+        tuple(wrong) if framing == "negative" else tuple(f"{r} Not: {w}" for r, w in zip(correct, wrong, strict=True))
+    )
+
+
+def _judging(dataset: str, action: str) -> tuple[str, ...]:
+    """Return the section of a data set whose word, where it has one, is a word of the action."""
+    for title, steps in template.load(JUDGING).sections.items():
+        name, _, word = title.partition(" ")
+        if name == dataset and (not word or word in action.split()):
+            return tuple(line.removeprefix("- ") for line in steps[0].text.splitlines() if line)
+    return ()

@@ -10,15 +10,11 @@ import hashlib
 import random
 from bisect import bisect
 from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
-from aqaudit.records import BadInput
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from aqaudit.records import PairOrder, Question
+from aqaudit.core.records import BadInput, PairOrder, Question
 
 #: Examples kept of each class of each thing asked about: clips are prepared once and shown with many questions.
 KEPT = 16

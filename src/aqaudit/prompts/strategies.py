@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
+from aqaudit.core.records import (
+    LETTERS,
+    AnswerWords,
+    BadInput,
+    Chain,
+    Framing,
+    Kind,
+    PairOrder,
+    Question,
+    Scale,
+    Slot,
+    Step,
+    claims,
+    in_order,
+)
 from aqaudit.prompts import template
 from aqaudit.prompts.framing import statement
+from aqaudit.prompts.shots import Shot
 from aqaudit.prompts.template import WORDING, calls, fill, load, parts
-from aqaudit.records import LETTERS, BadInput, Chain, Slot, Step, claims, in_order
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from aqaudit.prompts.shots import Shot
-    from aqaudit.records import AnswerWords, Framing, Kind, PairOrder, Question, Scale
 
 Medium = Literal["image", "frames", "video", "pose_text"]
 
@@ -68,7 +78,7 @@ def chain(
         Which performance of a pair is shown first: what is told of the two stands in that order.
     guideline
         What the strategy ``guideline`` says of the action, one sentence each; see
-        :func:`aqaudit.prompts.guidelines.guideline`.
+        :func:`aqaudit.prompts.framing.guideline`.
     shots
         The examples of ``few_shot``.
 

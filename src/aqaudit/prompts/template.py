@@ -11,17 +11,47 @@ the text of an earlier step.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-from aqaudit.prompts import plugged
-from aqaudit.records import BadInput, Slot, nearest
+from aqaudit.core.plugins import PlugIns
+from aqaudit.core.records import BadInput, Slot, nearest
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+_LONGEST = 100_000
+
+
+def _read(name: str, offered: object) -> tuple[int, str] | None:
+    """Return version and text of a plug-in's strategy."""
+    if not isinstance(offered, Path | str):
+        return None
+    path = Path(offered)
+    match = re.fullmatch(rf"{re.escape(name)}\.v(\d+)\.md", path.name)
+    if match is None:
+        raise BadInput(f"strategy plug-in {name!r}: {path.name} is not called {name}.v1.md (or v2, and so on)")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise BadInput(f"strategy plug-in {name!r}: {path} cannot be read: {type(error).__name__}") from error
+    if len(text) > _LONGEST or not re.search(r"^# \w+", text, re.MULTILINE):
+        raise BadInput(f"strategy plug-in {name!r}: {path} holds no section such as '# verify', or is too long")
+    return int(match[1]), text
+
+
+def _built_in() -> set[str]:
+    return {entry.name.partition(".")[0] for entry in files("aqaudit.prompts").joinpath("templates").iterdir()}
+
+
+PLUG_INS = PlugIns(
+    group="aqaudit.strategies",
+    kind="strategy",
+    wanted="the path of a file {name}.v1.md",
+    built_in=_built_in,
+    read=_read,
+)
 
 WORDING = "wording"
 #: Files beside those of the strategies.
@@ -96,9 +126,9 @@ def _newest() -> dict[str, tuple[int, str]]:
             version = int(match["version"])
             if version > found.get(match["name"], (0, ""))[0]:
                 found[match["name"]] = (version, entry.read_text(encoding="utf-8"))
-    for name in plugged.names():
+    for name in PLUG_INS.names():
         with suppress(BadInput):  # one that does not load says so when it is asked for
-            found[name] = plugged.plugged(name)
+            found[name] = PLUG_INS.load(name)
     return found
 
 

@@ -5,18 +5,14 @@ from __future__ import annotations
 import math
 import textwrap
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import polars as pl
 
-from aqaudit.reporting import drawing
-from aqaudit.reporting.drawing import BAR, LEFT, ROW, WIDTH, Figure
+from aqaudit.core.text import short
+from aqaudit.reporting import svg
+from aqaudit.reporting.svg import BAR, LEFT, ROW, WIDTH, Figure, Mark
 from aqaudit.reporting.tables import Table
-from aqaudit.reporting.text import short
 from aqaudit.reporting.verdicts import number
-
-if TYPE_CHECKING:
-    from aqaudit.reporting.drawing import Mark
 
 _BINS = 12
 _MOST_OPTIONS = 12
@@ -39,22 +35,22 @@ def _claims(rows: pl.DataFrame, title: str) -> Figure:
     body: list[str] = []
     y = 8.0
     for word, total, *parts in rows_:
-        body.append(drawing.text(LEFT - 10, y + 17, f"truth: {word} ({total:,})", anchor="end"))
+        body.append(svg.text(LEFT - 10, y + 17, f"truth: {word} ({total:,})", anchor="end"))
         if not total:
-            body.append(drawing.text(LEFT, y + 17, "none asked", kind="muted"))
+            body.append(svg.text(LEFT, y + 17, "none asked", kind="muted"))
         x = float(LEFT)
         for part, (kind, claim) in zip(parts, _CLAIMS, strict=True):
             if not part:
                 continue
             wide = BAR * part / total
-            body.append(drawing.rect(x, y, wide, 24, kind))
+            body.append(svg.rect(x, y, wide, 24, kind))
             texts = (f"{claim}: {part:,}", f"{part:,}")
             fitting = next((t for t in texts if len(t) * 7 + 8 < wide), "")
             if fitting:
-                body.append(drawing.text(x + wide / 2, y + 17, fitting, anchor="middle", kind=f"on-{kind}"))
+                body.append(svg.text(x + wide / 2, y + 17, fitting, anchor="middle", kind=f"on-{kind}"))
             x += wide
         y += ROW + 4
-    body += drawing.legend(y + 12, _CLAIMS)
+    body += svg.legend(y + 12, _CLAIMS)
     sentences = [
         f"Of {total:,} answers where the truth is '{truth}', {a:,} say correct, {b:,} say error, {c:,} hold no verdict."
         for truth, total, a, b, c in rows_
@@ -87,14 +83,14 @@ def _options(rows: pl.DataFrame, title: str) -> Figure:
     for name, right, given in counts:
         lines = textwrap.wrap(short(name, 40), 20, max_lines=2, placeholder=" …") or [""]
         for at, line in enumerate(lines):
-            body.append(drawing.text(LEFT - 10, y + 18 + 14 * at - 7 * (len(lines) - 1), line, anchor="end"))
+            body.append(svg.text(LEFT - 10, y + 18 + 14 * at - 7 * (len(lines) - 1), line, anchor="end"))
         for offset, count, mark in ((0, right, "truth"), (13, given, "none" if name == "no verdict" else "a")):
             wide = (BAR - 60) * count / most
             if count:
-                body.append(drawing.rect(LEFT, y + offset, wide, 12, mark))
-            body.append(drawing.text(LEFT + wide + 5, y + offset + 10, f"{count:,}", kind="small"))
+                body.append(svg.rect(LEFT, y + offset, wide, 12, mark))
+            body.append(svg.text(LEFT + wide + 5, y + offset + 10, f"{count:,}", kind="small"))
         y += 34
-    body += drawing.legend(y + 12, (("truth", "truth"), ("a", "answers given")))
+    body += svg.legend(y + 12, (("truth", "truth"), ("a", "answers given")))
     alt = " ".join(f"{short(o, 40)}: true for {t:,}, answered {a:,} times." for o, t, a in counts)
     return _figure("bars", title, alt, body, y + 24, ("option", "truth", "answers given"), tuple(counts), note)
 
@@ -111,25 +107,25 @@ def _histogram(rows: pl.DataFrame, title: str) -> Figure:
     top, tall = 10.0, 130.0
     most = max(1, *truth, *given)
     wide = (WIDTH - 60) / _BINS
-    body = [drawing.rect(40, top + tall, WIDTH - 60, 1, "axis")]
+    body = [svg.rect(40, top + tall, WIDTH - 60, 1, "axis")]
     body += [
-        drawing.text(34, top + 10, f"{most:,}", anchor="end", kind="small"),
-        drawing.text(34, top + tall, "0", anchor="end", kind="small"),
+        svg.text(34, top + 10, f"{most:,}", anchor="end", kind="small"),
+        svg.text(34, top + tall, "0", anchor="end", kind="small"),
     ]
     for i, (t, g) in enumerate(zip(truth, given, strict=True)):
         x = 40 + i * wide
         for offset, count, kind in ((0.08, t, "truth"), (0.5, g, "a")):
             up = tall * count / most
             if count:
-                body.append(drawing.rect(x + offset * wide, top + tall - up, wide * 0.42, up, kind))
+                body.append(svg.rect(x + offset * wide, top + tall - up, wide * 0.42, up, kind))
     body += [
-        drawing.text(
+        svg.text(
             40 + i * wide, top + tall + 16, f"{edges[i]:.4g}".replace("-", "\u2212"), anchor="middle", kind="small"
         )
         for i in range(0, _BINS + 1, 3)
     ]
     y = top + tall + 40
-    body += drawing.legend(y, (("truth", "true score"), ("a", "score given by the model")))
+    body += svg.legend(y, (("truth", "true score"), ("a", "score given by the model")))
     table = tuple((f"{a:.4g} to {b:.4g}", t, g) for (a, b), t, g in zip(pairwise(edges), truth, given, strict=True))
     alt = (
         f"{_spread('True scores', gold)} {_spread('Scores given', said)} "
@@ -174,7 +170,7 @@ def _figure(
     return Figure(
         title=title,
         alt=alt,
-        svg=drawing.svg("".join(body), WIDTH, height, title, alt),
+        svg=svg.svg("".join(body), WIDTH, height, title, alt),
         table=Table(name="", caption=title, columns=columns, rows=rows, numbers=frozenset(columns[1:])),
         mark=mark,
         series=series,

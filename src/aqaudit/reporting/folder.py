@@ -6,22 +6,17 @@ import json
 import os
 import sqlite3
 from contextlib import closing
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import polars as pl
 
-from aqaudit.audits import audit
-from aqaudit.records import BadInput
-from aqaudit.reporting import drawing, figures, page, paper_tables, tables
-from aqaudit.reporting.text import clean
+from aqaudit.audits import AuditResult, audit
+from aqaudit.core.auxiliary import read_sidecars
+from aqaudit.core.records import BadInput
+from aqaudit.core.table import read_answers
+from aqaudit.core.text import clean
+from aqaudit.reporting import factors, figures, page, svg, tables
 from aqaudit.reporting.verdicts import judgements
-from aqaudit.sidecars import read_sidecars
-from aqaudit.table import read_answers
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from aqaudit.audits import AuditResult
 
 
 def write(source: Path, out: Path | None = None, *, frames: bool = True) -> Path:
@@ -81,14 +76,14 @@ def beside(frame: pl.DataFrame, failed: pl.DataFrame | None, result: AuditResult
         texts[f"tables/{table.name}.csv"] = tables.as_csv(table)
         texts[f"tables/{table.name}.tex"] = tables.as_tex(table)
     for figure in figures_:
-        texts[f"figures/{figure.name}.svg"] = drawing.standalone(figure)
+        texts[f"figures/{figure.name}.svg"] = svg.standalone(figure)
         texts[f"figures/{figure.name}.csv"] = tables.as_csv(figure.table)
     return texts
 
 
 def made(
     frame: pl.DataFrame, failed: pl.DataFrame | None, result: AuditResult
-) -> tuple[tuple[tables.Table, ...], list[drawing.Figure]]:
+) -> tuple[tuple[tables.Table, ...], list[svg.Figure]]:
     """Return every table and figure of a report as data, each with a file stem of its own."""
     frame = frame.sort("answer_key", "question_id")
     found = (
@@ -101,7 +96,7 @@ def made(
         tables.costs(frame),
         tables.destinations(frame, failed),
         tables.prompts(frame),
-        *paper_tables.tables(frame),
+        *factors.tables(frame),
     )
     return found, figures.drawn(frame, result.findings)
 

@@ -5,29 +5,34 @@ from __future__ import annotations
 import base64
 import hashlib
 import itertools
+import json
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import jinja2
+import polars as pl
 
-from aqaudit.audits import format_signature
-from aqaudit.reporting import figures, palette, paper_tables, tables
-from aqaudit.reporting.banners import banners, marks
-from aqaudit.reporting.examples import browser
-from aqaudit.reporting.method import detail_tables, method
-from aqaudit.reporting.pictures import Album
-from aqaudit.reporting.text import clean, without_secrets
+from aqaudit.audits import AUDITS, AuditResult, format_signature
+from aqaudit.audits.finding import Finding, Verdict
+from aqaudit.core.text import clean, without_secrets
+from aqaudit.measures import MEASURES
+from aqaudit.reporting import factors, figures, svg, tables
+from aqaudit.reporting.examples import Album, Reply, Show, browser
+from aqaudit.reporting.svg import Figure
+from aqaudit.reporting.tables import Cell, Table
 from aqaudit.reporting.verdicts import (
-    AUDITS,
     NOTHING,
     SEVERITY,
     WORDS,
     Judgement,
+    banners,
     by_severity,
     judgements,
     label,
+    marks,
     measure_name,
     not_made,
     number,
@@ -36,18 +41,101 @@ from aqaudit.reporting.verdicts import (
     scope_of,
     without_figures,
 )
+from aqaudit.reporting.wording import TracedStep
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+_MOST_ROWS = 40
+_MOST_COLUMNS = 8
 
-    import polars as pl
 
-    from aqaudit.audits import AuditResult
-    from aqaudit.audits.finding import Verdict
-    from aqaudit.reporting.drawing import Figure
-    from aqaudit.reporting.examples import Reply, Show
-    from aqaudit.reporting.traces import TracedStep
+def method(finding: Finding) -> list[tuple[str, str]]:
+    """Return name and text of everything that is known about how a finding came about."""
+    lines: list[tuple[str, str]] = []
+    declared = AUDITS.get(finding.audit)
+    figures: Mapping[str, str] = getattr(declared, "figures", {})
+    if finding.measure in MEASURES:
+        measure = MEASURES[finding.measure]
+        lines += [("measure", measure.what), ("chance", measure.chance)]
+    elif finding.measure in figures:
+        lines.append(("measure", figures[finding.measure]))
+    lines += [(name, str(getattr(declared, name))) for name in ("interval", "rule") if getattr(declared, name, "")]
+    if finding.summary:
+        lines.append(("in full", finding.summary))
+    if finding.why:
+        lines.append(("why", finding.why))
+    if finding.flag:
+        lines.append(("flag", finding.flag))
+    if finding.advice:
+        lines.append(("advice", finding.advice))
+    if finding.citation:
+        lines.append(("source", finding.citation))
+    lines += plain_details(finding)
+    return [(clean(name, 80), clean(text, 1200)) for name, text in lines if text]
+
+
+def plain_details(finding: Finding) -> list[tuple[str, str]]:
+    """Return the details of a finding that are single values, as words; empty ones are left out."""
+    found = []
+    for name, value in finding.details.items():
+        if value is None or (isinstance(value, list | tuple) and not _flat_details(value)) or isinstance(value, dict):
+            continue
+        found.append((name.replace("_", " "), _shown(value)))
+    return found
+
+
+def detail_tables(finding: Finding) -> list[Table]:
+    """Return the details of a finding that are lists of records or mappings, as tables."""
+    tables = []
+    for name, value in finding.details.items():
+        caption = f"{measure_name(finding.measure)}: {clean(name.replace('_', ' '), 60)}"
+        if isinstance(value, dict) and value:
+            rows: list[tuple[Cell, ...]] = [(str(key), _cell(inner)) for key, inner in value.items()]
+            tables.append(_table(caption, ("of", "value"), rows))
+        elif isinstance(value, list | tuple) and value and not _flat_details(value):
+            records = [record for record in value if isinstance(record, dict)]
+            if records:
+                columns = tuple(dict.fromkeys(str(key) for record in records for key in record))[:_MOST_COLUMNS]
+                tables.append(_table(caption, columns, [tuple(_cell(r.get(c)) for c in columns) for r in records]))
+            else:
+                lists = [tuple(map(_cell, inner)) for inner in value if isinstance(inner, list | tuple)]
+                wide = min(_MOST_COLUMNS, max((len(inner) for inner in lists), default=0))
+                rows = [(*inner[:wide], *([None] * (wide - len(inner)))) for inner in lists]
+                tables.append(_table(caption, tuple(str(i + 1) for i in range(wide)), rows))
+    return tables
+
+
+def _table(caption: str, columns: Sequence[str], rows: Sequence[tuple[Cell, ...]]) -> Table:
+    names = tuple(clean(column, 60) for column in columns)
+    more = f"{len(rows) - _MOST_ROWS:,} more rows are in the JSON of aqaudit audit." if len(rows) > _MOST_ROWS else ""
+    return Table(
+        name="details",
+        caption=caption,
+        columns=names,
+        rows=tuple(rows[:_MOST_ROWS]),
+        numbers=frozenset(n for i, n in enumerate(names) if all(isinstance(r[i], int | float | None) for r in rows)),
+        missing=NOTHING,
+        note=more,
+    )
+
+
+def _flat_details(value: Sequence[object]) -> bool:
+    return all(isinstance(inner, str | int | float | bool | None) for inner in value)
+
+
+def _cell(value: object) -> Cell:
+    if value is None or isinstance(value, str | float) or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    return clean(json.dumps(value, ensure_ascii=False, default=str), 200)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(_shown(inner) for inner in value[:20]) + (" …" if len(value) > 20 else "")
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return number(value) if abs(value) >= 0.01 or value == 0 else f"{value:.2g}"
+    return str(value)
+
 
 #: Rows of a table, cards of a verdict, and figures that the page holds; what is beyond stands in the files beside it.
 MOST_ROWS = 100
@@ -74,7 +162,7 @@ _POLICY = "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none
 class Material:
     """What a page is made of besides the audits' result.
 
-    ``frame`` are the answers, as :func:`aqaudit.table.read_answers` returns them; ``failures`` the failed requests
+    ``frame`` are the answers, as :func:`aqaudit.core.table.read_answers` returns them; ``failures`` the failed requests
     (columns ``model``, ``cause``, ``message`` where known), or None where they are not recorded; ``study_toml`` the
     study as it was run; ``media_dir`` the folder of stored media, ``<first two characters>/<sha256>.jpg``; ``prompts``
     answer key -> what was asked in full; ``sidecars`` the tables beside the answers; of data sets that
@@ -109,8 +197,8 @@ def render(material: Material, result: AuditResult, *, frames: bool = True) -> s
     figures_ = figures.drawn(frame, result.findings)
     album = Album(material.media_dir, hidden=material.hidden) if frames else None
     shown = browser(frame, result.findings, album, prompts=material.prompts, sidecars=material.sidecars)
-    css = "\n".join((palette.of_page(), palette.template("figure.css"), palette.template("page.css")))
-    js = palette.template("page.js")
+    css = "\n".join((svg.of_page(), svg.template("figure.css"), svg.template("page.css")))
+    js = svg.template("page.js")
     study_toml = material.study_toml
     return (
         _environment()
@@ -131,7 +219,7 @@ def render(material: Material, result: AuditResult, *, frames: bool = True) -> s
             not_made=not_made(result.findings),
             skipped=result.skipped,
             severity=[(_HEADINGS[v], v in _OPEN, fs) for v, fs in by_severity(result.findings, marked).items()],
-            paper=paper_tables.tables(frame),
+            paper=factors.tables(frame),
             pictures=_grouped(figures_),
             figures_left_out=sum(max(0, n - MOST_SCOPES) for n in Counter(f.group for f in figures_).values()),
             findings=tables.findings(result.findings),
@@ -167,7 +255,7 @@ def _grouped(drawn: Sequence[Figure]) -> list[tuple[str, list[Figure], list[Figu
 
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(palette.template),
+        loader=jinja2.FunctionLoader(svg.template),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

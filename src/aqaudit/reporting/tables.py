@@ -9,21 +9,17 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import polars as pl
 
-from aqaudit.reporting.text import clean, without_secrets
+from aqaudit.audits.finding import Finding
+from aqaudit.core.records import Parse
+from aqaudit.core.text import clean, without_secrets
 from aqaudit.reporting.verdicts import NOTHING, WORDS, Judgement, measure_name, number, settings
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from aqaudit.audits.finding import Finding
-    from aqaudit.records import Parse
 
 Cell = str | int | float | None
 _PARSES: tuple[Parse, ...] = ("ok", "unparsed", "refused", "out_of_range", "truncated")

@@ -5,33 +5,125 @@ from __future__ import annotations
 import re
 import textwrap
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING
 
-from aqaudit.reporting.banners import banners, marks, sentence
-from aqaudit.reporting.text import clean
-from aqaudit.reporting.text import width as columns
+import polars as pl
+
+from aqaudit.audits import AuditResult
+from aqaudit.audits.comparison import ComparisonResult
+from aqaudit.audits.finding import Finding, Verdict
+from aqaudit.core.text import clean
+from aqaudit.core.text import width as columns
 from aqaudit.reporting.verdicts import (
     NOTHING,
     SEVERITY,
     WORDS,
     Judgement,
+    banners,
     judgements,
+    marks,
     measure_name,
     not_made,
     number,
     overall,
     reason_of,
+    scope_of,
+    sentence,
     without_figures,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+_COMPARED_HEADS = ("figure", "A", "B", "B\u2212A", "95% interval", "n", "perf", "verdict")
+_COMPARED_SHORT = {
+    "balanced_accuracy": "BA",
+    "pair_accuracy": "pairs",
+    "spearman": "rho",
+    "framing_shift": "|shift|",
+    "position_bias": "|pos|",
+    "lean": "|lean|",
+    "r_l2": "R-l2",
+    "mae": "MAE",
+}
+_COMPARED_LEGEND = {
+    "BA": "BA = balanced accuracy",
+    "pairs": "pairs = accuracy over pairs",
+    "rho": "rho = Spearman rank correlation",
+    "|lean|": "|lean| = size of the lean towards one verdict (smaller is better)",
+    "|shift|": "|shift| = size of what wording moves (smaller is better)",
+    "|pos|": "|pos| = size of the position bias (smaller is better)",
+    "R-l2": "R-l2, MAE = errors (smaller is better)",
+}
+_WORDS = {"not after Holm": "not sure"}
+_WIDTH = 80
 
-    import polars as pl
 
-    from aqaudit.audits import AuditResult
-    from aqaudit.audits.finding import Finding, Verdict
+def table(result: ComparisonResult, a: str, b: str) -> str:
+    """Return what was paired and every difference, every line at most 80 columns."""
+    pairs = result.pairs
+    lines = [*_compared_wrapped(f"A  {clean(a, 200)}"), *_compared_wrapped(f"B  {clean(b, 200)}")]
+    if pairs.differ:
+        told = "; ".join(f"{k}: {clean(x, 60)} vs {clean(y, 60)}" for k, (x, y) in pairs.differ.items())
+        lines += _compared_wrapped(f"They differ in {told}.")
+    alone = f"{pairs.only_a:,} answers only in A, {pairs.only_b:,} only in B"
+    if pairs.other_truth:
+        alone += f", {pairs.other_truth:,} pairs with different truths left out"
+    lines += _compared_wrapped(f"{pairs.a.height:,} pairs of answers to the same question; {alone}.")
+    cells = [_compared_cells(finding) for finding in result.findings]
+    widths = [max(map(len, column)) for column in zip(_COMPARED_HEADS, *cells, strict=True)]
+    scope = None
+    for finding, row in zip(result.findings, cells, strict=True):
+        if finding.scope != scope:
+            scope = finding.scope
+            lines += ["", *_compared_wrapped(_compared_name(finding)), _compared_line(_COMPARED_HEADS, widths)]
+        lines.append(_compared_line(row, widths))
+        if finding.why:
+            lines += _compared_wrapped(f"    {clean(finding.why, 300)}")
+    used = {row[0] for row in cells}
+    legend = [text for short, text in _COMPARED_LEGEND.items() if short in used]
+    lines += ["", *_compared_wrapped("; ".join([*legend, "perf = performers (clusters)"]) + ".")]
+    lines += _compared_wrapped(
+        "better = the interval excludes 0, after Holm over the scopes of a figure; alike = the whole interval is too "
+        "small to matter; not sure = only before Holm."
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _compared_name(finding: Finding) -> str:
+    values = [clean(value, 80) for key, value in scope_of(finding.scope) if value]
+    return " ".join(dict.fromkeys(values)) or "all"
+
+
+def _compared_cells(finding: Finding) -> tuple[str, ...]:
+    interval = NOTHING
+    if finding.low is not None and finding.high is not None:
+        interval = f"{number(finding.low)} to {number(finding.high)}"
+    a, b = (finding.details.get(side) for side in ("a", "b"))
+    verdict = finding.flag or "cannot tell"
+    return (
+        _COMPARED_SHORT.get(finding.measure, finding.measure),
+        number(a if isinstance(a, float) else None),
+        number(b if isinstance(b, float) else None),
+        number(finding.value),
+        interval,
+        str(finding.n),
+        str(finding.clusters),
+        _WORDS.get(verdict, verdict),
+    )
+
+
+def _compared_line(cells: tuple[str, ...], widths: list[int]) -> str:
+    text = " "
+    for place, (cell, wide) in enumerate(zip(cells, widths, strict=True)):
+        text += " " + (cell.ljust(wide) if place in {0, len(widths) - 1} else cell.rjust(wide))
+    return text.rstrip()
+
+
+def _compared_wrapped(text: str) -> list[str]:
+    lead = text[: len(text) - len(text.lstrip())]
+    return textwrap.wrap(text, _WIDTH, initial_indent="", subsequent_indent=lead + "   ", break_on_hyphens=False) or [
+        ""
+    ]
+
 
 _SHORT = {"balanced_accuracy": "BA", "spearman": "rho", "balanced_accuracy_macro": "BA/crit"}
 _LEGEND = {

@@ -8,15 +8,13 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache, lru_cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aqaudit.traces.rules import unquoted
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 #: When a claim is meant to hold; ``any`` = at some time, ``at`` = at a time that the step names.
 MOMENTS = ("any", "bottom", "top", "start", "end", "throughout", "at")

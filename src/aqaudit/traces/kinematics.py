@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from aqaudit.traces.claims import Claim
 
-    from numpy.typing import NDArray
-
-    from aqaudit.traces.claims import Claim
-
-    Floats = NDArray[np.float64]
+Floats = NDArray[np.float64]
 
 Check = Literal["supported", "contradicted", "uncheckable"]
 

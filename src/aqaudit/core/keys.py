@@ -1,0 +1,125 @@
+"""Keys: what makes two requests the same, as text, and its hash. Computable without decoding any video."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, replace
+from functools import lru_cache
+
+from aqaudit.core.records import DRAWING, Cell, Chain, Mask, MediaSpec, Performance, ShowOptions, Slot
+from aqaudit.models.settings import ModelEntry
+
+#: Raised when the way a request is put on the wire changes what a model receives: old answers are then asked again.
+REQUEST_FORMAT = "aqaudit-request-1"
+
+
+_PLAIN = ShowOptions()
+
+
+@lru_cache(maxsize=4096)
+def media_spec(cell: Cell, entry: ModelEntry, *, image: bool, options: ShowOptions = _PLAIN) -> MediaSpec:
+    """Return how a performance is shown in a cell, given what the model takes. A rate means nothing for a picture."""
+    if cell.perturbation == "text_only":
+        return MediaSpec(perturbation="text_only", form="none")
+    shown = MediaSpec(view=cell.view, perturbation=cell.perturbation, max_side=entry.max_side)
+    shown = replace(
+        shown,
+        drawing=DRAWING if shown.posed else None,
+        region=options.region if cell.perturbation == "region_blur" else None,
+        seed=options.seed if cell.perturbation == "shuffled" else None,
+        swap=options.swap if cell.perturbation == "swapped" else None,
+    )
+    if image:
+        return shown
+    # A clip sent whole keeps its own rate unless one is asked for; frames, providers that sample and texts need a
+    # number.
+    sampled = entry.media_form == "frames" or entry.native_sampling or cell.view == "pose_text"
+    default = entry.default_fps if sampled else None
+    return replace(
+        shown,
+        form=entry.media_form,
+        fps=None if cell.frames is not None else cell.fps or default,
+        frames=cell.frames,
+        max_frames=entry.max_frames,
+        native_sampling=entry.native_sampling,
+    )
+
+
+def answer_key(start: str, end: str) -> str:
+    """Return the SHA-256 (hex) of :data:`REQUEST_FORMAT` and the digests of a request's five key fields.
+
+    ``start`` (see :func:`key_start`) covers the media, ``end`` (see :func:`key_end`) what is asked and of whom.
+    """
+    return hashlib.sha256(f"{REQUEST_FORMAT}\n{start}\n{end}".encode()).hexdigest()
+
+
+def key_start(sources: str, show: str) -> str:
+    """Return the part of a key that depends on the media: content hashes, and how they are shown."""
+    return f"{digest(sources)}\n{digest(show)}"
+
+
+def key_end(prompt: str, settings: str, draw: str) -> str:
+    """Return the part of a key that depends on the full prompt text, the model's settings, repeat and seed."""
+    return f"{digest(prompt)}\n{digest(settings)}\n{digest(draw)}"
+
+
+def digest(text: str) -> str:
+    """Return the SHA-256 (hex) of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def prompt_text(chain: Chain) -> str:
+    """Return the full text of a chain in sending order, with its slots in braces."""
+    return "\n\n".join(
+        f"[{step.name}]\n\n" + "\n\n".join(_slot(p) if isinstance(p, Slot) else p for p in step.parts)
+        for step in chain.steps
+    )
+
+
+def _slot(slot: Slot) -> str:
+    return "{" + slot.name + (f" {slot.step}" if slot.step is not None else "") + "}"
+
+
+def show_fields(performance: Performance, spec: MediaSpec) -> str:
+    """Return, as JSON, everything but the source that decides which bytes a performance is shown as."""
+    return spec_json(spec) + window_json(performance)
+
+
+def window_json(performance: Performance) -> str:
+    """Return the part of a source that a performance is, and what is masked in it; empty for a whole source."""
+    window = {
+        "start_s": performance.start_s,
+        "end_s": performance.end_s,
+        "first_frame": performance.first_frame,
+        "last_frame": performance.last_frame,
+        "source_fps": performance.fps,
+        "masks": [_mask_fields(mask) for mask in performance.masks] or None,
+        "rotate": performance.rotate or None,
+    }
+    window = {key: value for key, value in window.items() if value is not None}
+    return " " + canonical_json(window) if window else ""
+
+
+def _mask_fields(mask: Mask) -> dict[str, object]:
+    fields = asdict(mask)
+    if not mask.relative:  # boxes in pixels keep the keys that they had before there were others
+        del fields["relative"]
+    if mask.style == "solid":  # so do those in grey
+        del fields["style"]
+    return fields
+
+
+#: Fields of a way of showing that are named only where they mean something: others are keyed as before there were any.
+_RARE = frozenset({"drawing", "region", "seed", "swap"})
+
+
+@lru_cache(maxsize=4096)
+def spec_json(spec: MediaSpec) -> str:
+    """Return a way of showing as JSON."""
+    return canonical_json({k: v for k, v in asdict(spec).items() if k not in _RARE or v is not None})
+
+
+def canonical_json(value: object) -> str:
+    """Return JSON that is the same for equal values."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

@@ -1,0 +1,224 @@
+"""The crew of a run: who prepares media and asks models. Threads of this process, or workers of a cluster.
+
+What is asked when, how often, how fast and for how much money is decided in one place whoever the crew is: the engine.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import anyio
+from anyio import to_thread
+
+from aqaudit.core.keys import digest, media_spec, show_fields
+from aqaudit.core.records import KINDS, BadInput, MediaSpec, Performance, Shown
+from aqaudit.engine.journal import Journal
+from aqaudit.engine.preparation import MediaSources, Prepared
+from aqaudit.media.cache import MediaStore
+from aqaudit.media.poses import Poses
+from aqaudit.media.prepare import prepare, prepare_all
+from aqaudit.models.call import AskFailed, Model
+from aqaudit.models.catalog import open_model
+from aqaudit.models.settings import ModelEntry
+from aqaudit.study.study import Study
+
+_REMEMBERED = 4096
+#: Ways of showing that need no pixel of the clip itself, or pixels of another one.
+_APART = frozenset({"text_only", "swapped"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Showing:
+    """What is to be prepared of one performance: ways of showing it by their keys.
+
+    ``key`` is the one that was asked for, ``source`` the SHA-256 of the performance's file, ``instead`` the performance
+    whose clip is shown in this one's place, where clips are swapped.
+    """
+
+    key: str
+    wanted: Mapping[str, MediaSpec]
+    performance: Performance
+    instead: Performance | None
+    source: str
+
+
+def make_shown(showing: Showing, store: MediaStore, poses: Poses) -> dict[str, Shown]:
+    """Prepare everything wanted at once; where that fails, what was asked for alone, which then says why.
+
+    Raises
+    ------
+    BadInput
+        It cannot be shown.
+    OSError
+        The store cannot be written.
+    """
+    performance, wanted, source = showing.performance, showing.wanted, showing.source
+    if len(wanted) > 1:
+        try:
+            made = prepare_all(performance, list(wanted.values()), store, poser=poses, draw=source)
+            return dict(zip(wanted, made, strict=True))
+        except BadInput:
+            pass
+    spec = wanted[showing.key]
+    return {showing.key: prepare(performance, spec, store, poser=poses, instead=showing.instead, draw=source)}
+
+
+class Projector:
+    """Has media prepared, which are kept in the store, and remembers which showing led to which files.
+
+    All ways in which a study shows a clip are prepared from one decode, when the first of them is asked for.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        make: Callable[[Showing], Awaitable[dict[str, Shown]]],
+        sources: MediaSources,
+        study: Study,
+        journal: Journal,
+        in_journal: Callable[..., Awaitable[object]],
+    ) -> None:
+        self._folder = folder
+        self._make = make
+        self._sources = sources
+        self._journal = journal
+        self._in_journal = in_journal
+        self._ready: OrderedDict[str, Shown] = OrderedDict()
+        self._under_way: dict[str, anyio.Event] = {}
+        self._together = {image: _ways(study, image=image) for image in (True, False)}
+
+    async def show(self, performance: Performance, spec: MediaSpec, instead: Performance | None = None) -> Shown:
+        """Return what a model is shown; two who ask for the same thing wait for one preparation.
+
+        ``instead`` is the performance whose clip is shown in this one's place, where clips are swapped.
+
+        Raises
+        ------
+        AskFailed
+            With cause ``media``: the clip is damaged in a way that its header does not tell, or nobody is found in it.
+        """
+        key = self._key(performance, spec, instead)
+        while key in self._under_way:
+            await self._under_way[key].wait()
+        if key in self._ready:
+            self._ready.move_to_end(key)
+            return self._ready[key]
+        batch = {key: spec}
+        if spec.perturbation not in _APART and (spec.form != "none" or spec.view == "pose_text"):
+            for other in self._together[self._sources.is_image(performance)]:
+                batch.setdefault(self._key(performance, other), other)
+        wanted = {k: s for k, s in batch.items() if k not in self._ready and k not in self._under_way}
+        event = anyio.Event()
+        self._under_way.update(dict.fromkeys(wanted, event))
+        try:
+            made = await self._prepare(key, wanted, performance, instead)
+        finally:
+            for name in wanted:
+                self._under_way.pop(name)
+            event.set()
+        self._ready.update(made)
+        while len(self._ready) > _REMEMBERED:
+            self._ready.popitem(last=False)
+        return made[key]
+
+    def _key(self, performance: Performance, spec: MediaSpec, instead: Performance | None = None) -> str:
+        text = ""
+        for one in (performance, instead):
+            if one is not None:
+                pose = f"~{self._sources.pose_identity(one)}" if spec.posed else ""
+                text += f"{self._sources.content_hash(one)}{pose} {show_fields(one, spec)}"
+        return digest(text)
+
+    async def _prepare(
+        self, key: str, wanted: dict[str, MediaSpec], performance: Performance, instead: Performance | None
+    ) -> dict[str, Shown]:
+        earlier = await self._in_journal(self._journal.shown, key, self._folder)
+        if earlier is not None:
+            return {key: earlier}  # type: ignore[dict-item]
+        source = self._sources.content_hash(performance)
+        showing = Showing(key=key, wanted=wanted, performance=performance, instead=instead, source=source)
+        try:
+            made = await self._make(showing)
+        except BadInput as error:
+            raise AskFailed("media", str(error)) from error
+        for name, shown in made.items():
+            await self._in_journal(self._journal.add_shown, name, shown, self._folder)
+        return made
+
+
+def _ways(study: Study, *, image: bool) -> tuple[MediaSpec, ...]:
+    """Return every way in which a study shows a performance's own clip."""
+    ways: dict[MediaSpec, None] = {}
+    for model, entry in study.models.items():
+        for cell in (cell for kind in KINDS for cell in study.cells(kind, model)):
+            spec = media_spec(cell, entry, image=image, options=study.show_options)
+            if spec.perturbation not in _APART:
+                ways[spec] = None
+    return tuple(ways)
+
+
+class Crew(Protocol):
+    """Those who do the work of a run; ``media`` is the folder of the files that are sent."""
+
+    media: Path
+
+    def open(self, name: str, entry: ModelEntry) -> Model:
+        """Open a model for asking; :class:`BadInput` where it cannot be used."""
+
+    def width(self, entry: ModelEntry) -> int:
+        """Return how many requests to a model may be open at once."""
+
+    def begin(self) -> None:
+        """Get ready once the output folder is there; :class:`BadInput` where the crew cannot work with it."""
+
+    async def prepare(self, showing: Showing) -> dict[str, Shown]:
+        """Prepare media; :class:`BadInput` says why a clip cannot be shown, OSError that a disk is full."""
+
+
+class Threads:
+    """The crew of one machine: threads of this process."""
+
+    def __init__(self, prepared: Prepared) -> None:
+        self.media = prepared.options.out / "media"
+        self._store = MediaStore(self.media)
+        self._poses = prepared.sources.poses
+        self._threads = anyio.CapacityLimiter(os.cpu_count() or 1)
+
+    def open(self, name: str, entry: ModelEntry) -> Model:
+        """Open a model in this process."""
+        return open_model(name, entry)
+
+    def width(self, entry: ModelEntry) -> int:
+        """Return the model's own limit."""
+        return entry.concurrency
+
+    def begin(self) -> None:
+        """Threads are always ready."""
+
+    async def prepare(self, showing: Showing) -> dict[str, Shown]:
+        """Prepare media in a thread, one for each core at once."""
+        return await to_thread.run_sync(make_shown, showing, self._store, self._poses, limiter=self._threads)
+
+
+@contextmanager
+def gathered(prepared: Prepared) -> Iterator[Crew]:
+    """Gather the crew that a run asks for, and let it go at the end.
+
+    Raises
+    ------
+    BadInput
+        There is no cluster to work on.
+    """
+    if prepared.options.engine == "ray":
+        from aqaudit.engine.ray import workers  # noqa: PLC0415 - an extra
+
+        with workers(prepared) as crew:
+            yield crew
+    else:
+        yield Threads(prepared)

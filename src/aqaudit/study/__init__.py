@@ -1,0 +1,1 @@
+"""A study: its file, the questions it asks, and the plan of its requests."""
