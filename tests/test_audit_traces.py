@@ -47,8 +47,8 @@ def answers(text: str, *, accuracy: float = 0.8, seed: int = 0, **columns: objec
     )
 
 
-def findings(frame: pl.DataFrame, **sidecars: pl.DataFrame) -> dict[str, Finding]:
-    found = audits.audit(frame, sidecars).findings
+def findings(frame: pl.DataFrame, **auxiliary: pl.DataFrame) -> dict[str, Finding]:
+    found = audits.audit(frame, auxiliary).findings
     return {f.measure: f for f in found if f.audit == "traces"}
 
 
@@ -116,7 +116,7 @@ def test_few_performers_give_no_verdict() -> None:
 
 
 def judged(frame: pl.DataFrame, *, agree: float, seed: int = 1) -> pl.DataFrame:
-    """A sidecar in which a judge gives the rule scorer's tag with probability ``agree``, else "other"."""
+    """A auxiliary table in which a judge gives the rule scorer's tag with probability ``agree``, else "other"."""
     rng = np.random.default_rng(seed)
     rows = []
     for key, text in frame.select("answer_key", "reasoning").iter_rows():

@@ -49,7 +49,7 @@ def interval(low: float, high: float) -> rows.Interval:
     ],
 )
 def test_verdicts_on_a_bias(low, high, verdict):
-    assert verdicts.bias(low, high, 0.10) == verdict
+    assert verdicts.bias_verdict(low, high, 0.10) == verdict
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from aqaudit.datasets.declarations import read_declarations
 from aqaudit.measures import MEASURES, resample
 from aqaudit.models import catalog, settings
 from aqaudit.models.call import RETRYABLE, Cause
-from aqaudit.models.settings import Planted
+from aqaudit.models.settings import SimulatedBiases
 from aqaudit.pose import kinematics
 from aqaudit.reporting.verdicts import WORDS
 from aqaudit.study.study import DatasetSpec, Grid, StudySpec
@@ -350,4 +350,4 @@ def test_every_audit_is_explained_in_the_words_of_the_code() -> None:
 
 
 def test_every_flaw_that_can_be_planted_is_explained() -> None:
-    assert set(rows(section("audits.md", "Planted flaws"))) == set(Planted.model_fields)
+    assert set(rows(section("audits.md", "Planted flaws"))) == set(SimulatedBiases.model_fields)

@@ -18,9 +18,9 @@ import pytest
 from aqaudit.core.records import BadInput
 from aqaudit.media import video
 from aqaudit.media.cache import MediaStore
-from aqaudit.media.damage import damaged_units
 from aqaudit.media.decode import decode
 from aqaudit.media.index import index_video
+from aqaudit.media.integrity import damaged_units
 from aqaudit.media.prepare import prepare
 from aqaudit.media.video import MediaError
 from media_clips import (

@@ -16,7 +16,7 @@ from aqaudit.models.call import AskFailed
 from aqaudit.models.observer import measured, named, turned
 from aqaudit.pose.coco17 import JOINTS
 from aqaudit.probe.measure import POINTS
-from aqaudit.study.questions import Asker
+from aqaudit.study.questions import QuestionMaker
 from model_calls import call, request
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def test_exact_joints_tell_the_truth_of_every_question_and_nothing_where_nothing
 
 def test_who_stands_still_tells_nothing_of_how_long_a_movement_takes() -> None:
     probe = datasets.read("probe", None, split="test")
-    asker = Asker(probe, ("detect",))
+    asker = QuestionMaker(probe, ("detect",))
     questions = [one for p in probe.performances for one in asker.questions(p) if one.error == "rushed_descent"]
     assert questions
     standing = np.random.default_rng(0).random((1, len(POINTS), 3)).repeat(20, axis=0)
@@ -84,7 +84,7 @@ def test_a_pair_is_judged_by_which_error_is_smaller() -> None:
 
 def test_a_performance_without_exact_joints_is_a_failure_and_no_answer() -> None:
     probe = datasets.read("probe", None, split="test")
-    question = next(iter(Asker(probe, ("verify",)).questions(replace(probe.performances[0], pose=None))))
+    question = next(iter(QuestionMaker(probe, ("verify",)).questions(replace(probe.performances[0], pose=None))))
     model = catalog.open_model("observer:exact", catalog.presets()["observer:exact"])
     asked = replace(request("k"), question=question)
     with pytest.raises(AskFailed, match="no file of exact joints") as failed:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aqaudit.models.replies import option_logprobs, split_thoughts
+from aqaudit.models.replies import option_logprobs, split_reasoning
 
 WORDS = ("True", "False")
 
@@ -28,12 +28,12 @@ WORDS = ("True", "False")
     ],
 )
 def test_inline_reasoning_is_split_off(text: str, rest: str, reasoning: str | None) -> None:
-    assert split_thoughts(text) == (rest, reasoning)
+    assert split_reasoning(text) == (rest, reasoning)
 
 
 @given(st.text(alphabet="ab <>/think\n", max_size=40))
 def test_no_think_tag_and_no_reasoning_survives_in_the_answer(text: str) -> None:
-    rest, _ = split_thoughts(text)
+    rest, _ = split_reasoning(text)
     assert "</think>" not in rest
     assert "<think>" not in rest
 
@@ -42,7 +42,7 @@ def test_no_think_tag_and_no_reasoning_survives_in_the_answer(text: str) -> None
 def test_an_answer_after_closed_reasoning_is_kept_whole(thought: str, answer: str) -> None:
     if "think>" in thought or "think>" in answer:
         return
-    assert split_thoughts(f"<think>{thought}</think>{answer}")[0] == answer.strip()
+    assert split_reasoning(f"<think>{thought}</think>{answer}")[0] == answer.strip()
 
 
 def token(text: str, logprob: float = -0.1, **tops: float) -> dict[str, object]:

@@ -20,7 +20,7 @@ from aqaudit.datasets.readers.probe import BUNDLED_CLIPS, bundled
 from aqaudit.pose.sources import read_pose_file
 from aqaudit.probe.errors import EXERCISES
 from aqaudit.probe.measure import severity
-from aqaudit.study.questions import Asker
+from aqaudit.study.questions import QuestionMaker
 
 BY_ACTION = {exercise.action: exercise for exercise in EXERCISES.values()}
 
@@ -159,7 +159,7 @@ def test_neither_file_nor_scene_nor_person_tells_the_label() -> None:
 
 
 def test_questions_about_criterion_and_error_carry_the_severity() -> None:
-    asker = Asker(probe(), ("verify", "detect", "choose", "score"))
+    asker = QuestionMaker(probe(), ("verify", "detect", "choose", "score"))
     p = next(one for one in probe().performances if one.tags["varied"] == "knees_inward")
     asked = {(q.kind, q.criterion or q.error): q for q in asker.questions(p)}
     assert asked["verify", "knees_in_line"].severity == p.severity["knees_inward"]

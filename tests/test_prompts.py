@@ -19,7 +19,7 @@ from aqaudit.prompts import strategies, template
 from aqaudit.prompts.framing import guideline
 from aqaudit.prompts.shots import Pool
 from aqaudit.study.plan import Plan
-from aqaudit.study.questions import Asker
+from aqaudit.study.questions import QuestionMaker
 from aqaudit.study.requests import shown_in_order
 from test_plan import OPENAI, STUDY, Sources, dataset, performance
 
@@ -179,7 +179,7 @@ def test_a_guideline_says_what_is_right_what_is_wrong_or_both() -> None:
 
 def pool_questions(split: list) -> list[Question]:
     data = dataset(split)
-    return [q for p in split for q in Asker(data, ("verify", "detect", "choose", "score")).questions(p)]
+    return [q for p in split for q in QuestionMaker(data, ("verify", "detect", "choose", "score")).questions(p)]
 
 
 @pytest.mark.parametrize("kind", ["verify", "detect", "choose", "score", "prefer"])

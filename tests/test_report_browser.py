@@ -105,7 +105,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     )
     material = page.Material(
         frame=frame, title="A study", failures=failures(), study_toml=STUDY, media_dir=media,
-        prompts=dict.fromkeys(frame["answer_key"].to_list(), "Is it so?"), sidecars={"trace_steps": steps},
+        prompts=dict.fromkeys(frame["answer_key"].to_list(), "Is it so?"), auxiliary={"trace_steps": steps},
     )  # fmt: skip
     site.pages["/report.html"] = page.render(material, audit(frame))
     bait = "".join(
@@ -117,7 +117,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     worse = page.Material(
         frame=bad, title=f"Report {bait}{HOSTILE}", failures=failures().with_columns(message=pl.lit(HOSTILE)),
         study_toml=STUDY + bait, media_dir=media, prompts=dict.fromkeys(bad["answer_key"].to_list(), bait + HOSTILE),
-        sidecars={"trace_steps": steps.head(0)},
+        auxiliary={"trace_steps": steps.head(0)},
     )  # fmt: skip
     site.pages["/hostile.html"] = page.render(worse, audit(bad))
     yield site

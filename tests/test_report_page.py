@@ -288,7 +288,7 @@ def test_steps_of_reasoning_have_their_tag_and_point_to_frames(media: Path) -> N
             "claim": ['[{"quantity": "ankle_height", "comparator": ">", "value": 0.1, "moment": "bottom"}]', "x", None],
         }
     )
-    html = render(frame, media_dir=media, sidecars={"trace_steps": steps})
+    html = render(frame, media_dir=media, auxiliary={"trace_steps": steps})
     shown = html[html.index('<ol class="steps">') :].split("</ol>", maxsplit=1)[0]
     assert '<li class="tag-0"><span class="tag">observation</span>' in shown
     assert '<li class="tag-3"><span class="tag">prestige</span> <bdi>A champion &lt;b&gt;would' in shown
@@ -319,7 +319,7 @@ def test_how_a_performance_moved_is_drawn_where_it_is_known() -> None:
         }
     )
     assert "knee angle left, deg over seconds. from 104 to 180 over 1.9 seconds" in render(
-        frame, sidecars={"kinematics": moved}
+        frame, auxiliary={"kinematics": moved}
     )
 
 

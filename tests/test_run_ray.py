@@ -226,13 +226,13 @@ def test_an_address_where_no_cluster_is_is_one_clear_line(tmp_path: Path) -> Non
 
 def test_a_machine_that_does_not_see_the_folder_or_the_data_says_what_must_be_shared(tmp_path: Path) -> None:
     from aqaudit import __version__
-    from aqaudit.engine.ray import Place, Trouble, Worker
+    from aqaudit.engine.ray import Trouble, Worker, WorkerPlace
 
-    def place(**over: object) -> Place:
+    def place(**over: object) -> WorkerPlace:
         facts = {"version": __version__, "folder": Path.cwd(), "media": tmp_path / "media", "pose": "auto"}
-        return Place(**{**facts, "estimates": None, **over})  # type: ignore[arg-type]
+        return WorkerPlace(**{**facts, "estimates": None, **over})  # type: ignore[arg-type]
 
-    def seen(asked: Place) -> Trouble | None:
+    def seen(asked: WorkerPlace) -> Trouble | None:
         return anyio.run(Worker(asked).look, asked)
 
     clip = tmp_path / "clip.mp4"

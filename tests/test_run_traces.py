@@ -10,7 +10,7 @@ import pytest
 
 import made
 from aqaudit import BadInput, Study, audit, read_answers, run
-from aqaudit.core.auxiliary import SCHEMAS, read_sidecars
+from aqaudit.core.auxiliary import SCHEMAS, read_auxiliary
 from aqaudit.engine import folder
 from aqaudit.engine.run import Outcome
 from aqaudit.engine.traces import read_tags
@@ -83,11 +83,11 @@ def test_a_judge_model_tags_too_and_the_audit_compares_them(data: Path, tmp_path
         outcome = go(data, server, tmp_path / "out")
         asked = [seen for seen in server.seen if seen.method == "POST" and is_judge(seen)]
     assert outcome.complete
-    assert (outcome.asides[0].asked, outcome.asides[0].found) == (8, 0)
+    assert (outcome.follow_ups[0].asked, outcome.follow_ups[0].found) == (8, 0)
     assert asked[0].json["response_format"]["json_schema"]["schema"]["required"] == ["steps"]
     assert "image_url" not in json.dumps(asked[0].json)
     assert set(steps(tmp_path / "out")["scorer"]) == {"rules.v1", "judge:second"}
-    result = audit(read_answers(tmp_path / "out"), read_sidecars(tmp_path / "out"))
+    result = audit(read_answers(tmp_path / "out"), read_auxiliary(tmp_path / "out"))
     kappa = next(f for f in result.findings if f.measure == "scorer_kappa")
     assert kappa.value == pytest.approx(1.0)
 
@@ -99,11 +99,11 @@ def test_a_rerun_asks_the_judge_nothing_and_new_answers_only(data: Path, tmp_pat
         assert asked_of_judge(server) == 3
         again = go(data, server, out)
         assert asked_of_judge(server) == 8
-        assert (again.asides[0].found, again.asides[0].asked) == (3, 5)
+        assert (again.follow_ups[0].found, again.follow_ups[0].asked) == (3, 5)
         before = steps(out).sort("answer_key", "scorer", "step")
         third = go(data, server, out)
         assert asked_of_judge(server) == 8
-        assert third.asides[0].found == 8
+        assert third.follow_ups[0].found == 8
         assert steps(out).sort("answer_key", "scorer", "step").equals(before)
 
 
@@ -113,7 +113,7 @@ def test_what_the_judge_says_unreadably_is_kept_counted_and_not_asked_again(data
         outcome = go(data, server, out)
         go(data, server, out)
         assert asked_of_judge(server) == 8
-    assert outcome.asides[0].unreadable == 8
+    assert outcome.follow_ups[0].unreadable == 8
     assert set(steps(out)["scorer"]) == {"rules.v1"}
 
 
@@ -130,7 +130,7 @@ def test_a_failing_judge_loses_no_answer_and_is_asked_again(data: Path, tmp_path
         outcome = go(data, server, out)
         assert not outcome.complete
         assert outcome.tally.answered == 8
-        assert outcome.asides[0].failed.total() == 8
+        assert outcome.follow_ups[0].failed.total() == 8
         broken = False
         assert go(data, server, out).complete
     assert set(steps(out)["scorer"]) == {"rules.v1", "judge:second"}
@@ -145,7 +145,7 @@ def test_a_server_without_structured_output_is_asked_in_words(data: Path, tmp_pa
     with LoopbackServer(respond) as server:
         outcome = go(data, server, tmp_path / "out")
     assert outcome.complete
-    assert outcome.asides[0].asked == 8
+    assert outcome.follow_ups[0].asked == 8
 
 
 def test_limits_count_the_judge_as_well(data: Path, tmp_path: Path) -> None:
@@ -227,7 +227,7 @@ def test_reasoning_that_decides_has_a_large_area_and_gives_way_to_a_mistake(data
         outcome = run(with_tests(data, server), out=tmp_path / "out")
         asked = [text_of(seen) for seen in server.seen if seen.method == "POST"]
     assert outcome.complete
-    assert outcome.asides[0].asked == 8 * 4
+    assert outcome.follow_ups[0].asked == 8 * 4
     half = next(text for text in asked if "The hips drop." in text and "The back stays" not in text)
     assert half.endswith("in the format asked for above.")
     assert "So the statement is true" not in "".join(asked)  # a conclusion would give the answer away
@@ -240,7 +240,7 @@ def test_reasoning_that_decides_has_a_large_area_and_gives_way_to_a_mistake(data
         (r["test"], r["share"]): r["same"] for r in kept.group_by("test", "share").agg(pl.col("same").mean()).to_dicts()
     }
     assert by == {("early", 0.0): 0.0, ("early", 0.5): 0.0, ("early", 1.0): 1.0, ("mistake", 1.0): 0.0}
-    result = audit(read_answers(tmp_path / "out"), read_sidecars(tmp_path / "out"))
+    result = audit(read_answers(tmp_path / "out"), read_auxiliary(tmp_path / "out"))
     figures = {f.measure: f for f in result.findings if f.audit == "traces"}
     assert figures["early_area"].value == pytest.approx(0.75)  # trapezia under 0, 0, 1 at 0, 0.5, 1
     assert figures["mistake_changes"].value == 1.0
@@ -257,8 +257,8 @@ def test_answers_settled_before_any_reasoning_have_no_area_and_a_rerun_asks_noth
         again = run(with_tests(data, server), out=tmp_path / "out")
         assert len(server.seen) == count
     assert again.complete
-    assert (again.asides[0].asked, again.asides[0].found) == (0, 32)
-    result = audit(read_answers(tmp_path / "out"), read_sidecars(tmp_path / "out"))
+    assert (again.follow_ups[0].asked, again.follow_ups[0].found) == (0, 32)
+    result = audit(read_answers(tmp_path / "out"), read_auxiliary(tmp_path / "out"))
     figures = {f.measure: f for f in result.findings if f.audit == "traces"}
     assert figures["early_area"].value == 0.0
     assert figures["mistake_changes"].value == 0.0

@@ -11,7 +11,7 @@ import pytest
 
 import aqaudit
 from aqaudit import BadInput, Study, read_answers
-from aqaudit.core.auxiliary import read_sidecars
+from aqaudit.core.auxiliary import read_auxiliary
 from aqaudit.engine.folder import merge
 from aqaudit.media import PERTURBATIONS, VIEWS
 from aqaudit.media import clip as media_clip
@@ -146,7 +146,7 @@ def test_the_movement_is_measured_beside_the_answers(data, tmp_path):
         out = tmp_path / "out"
         outcome = aqaudit.run(study(data, server.base_url), out=out)
         assert outcome.notes == ()
-        table = read_sidecars(out)["kinematics"]
+        table = read_auxiliary(out)["kinematics"]
         assert table["performance_id"].unique(maintain_order=True).to_list() == [f"u{n}" for n in range(6)]
         one = table.filter(performance_id="u2", quantity="knee_angle_left")
         assert one["t_s"].to_list() == pytest.approx([n / 25 for n in range(14)], abs=1e-5)
@@ -161,7 +161,7 @@ def test_the_movement_is_measured_beside_the_answers(data, tmp_path):
         outcome = aqaudit.run(study(data, server.base_url), out=out)
         assert len(outcome.notes) == 1
         assert "u1.npz: holds 3 rows" in outcome.notes[0]
-        assert "u1" not in read_sidecars(out)["kinematics"]["performance_id"].unique().to_list()
+        assert "u1" not in read_auxiliary(out)["kinematics"]["performance_id"].unique().to_list()
         for part in (1, 2):
             aqaudit.run(study(data, server.base_url), out=tmp_path / f"shard{part}", shard=(part, 2))
         merge([tmp_path / "shard1", tmp_path / "shard2"], tmp_path / "merged")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from aqaudit.core.auxiliary import SCHEMAS
 from aqaudit.traces import claims, reading
 from aqaudit.traces.kinematics import Movement, movements
-from aqaudit.traces.reading import Stance, Step, stance
+from aqaudit.traces.reading import Stance, TraceStep, stance
 
 
 def squat(performance: str = "p", *, depth: float = 1.0, frontal: bool = False, valgus: float = 0.0) -> pl.DataFrame:
@@ -139,8 +139,8 @@ def test_a_conclusion_states_a_verdict(step: str, expected: Stance | None) -> No
     assert stance(step) == expected
 
 
-def step(tag: str, text: str = "x") -> Step:
-    return Step(text=text, tag=tag, claims=claims.claims(text))
+def step(tag: str, text: str = "x") -> TraceStep:
+    return TraceStep(text=text, tag=tag, claims=claims.claims(text))
 
 
 def test_the_last_reason_before_the_conclusion_carries_it() -> None:

@@ -12,7 +12,7 @@ from aqaudit.probe.build import CHOICE, NO_ERROR, QUESTION, SCALE
 from aqaudit.probe.errors import EXERCISES
 from aqaudit.probe.recipes import BUNDLED
 from aqaudit.probe.truth import score
-from aqaudit.study.questions import Asker
+from aqaudit.study.questions import QuestionMaker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -104,5 +104,5 @@ def performance(facts: Mapping[str, Any], number: int) -> Performance:
 
 def questions(facts: Sequence[Mapping[str, Any]]) -> list[list[Question]]:
     """Return the questions about each clip."""
-    asker = Asker(declared(), ("verify", "detect", "choose", "score"))
+    asker = QuestionMaker(declared(), ("verify", "detect", "choose", "score"))
     return [list(asker.questions(performance(one, at))) for at, one in enumerate(facts)]

@@ -19,7 +19,7 @@ from aqaudit.audits import gate as gates
 from aqaudit.audits.comparison import ComparisonResult
 from aqaudit.audits.gate import GateResult
 from aqaudit.audits.pairing import pair, selected, selector
-from aqaudit.core.auxiliary import read_sidecars
+from aqaudit.core.auxiliary import read_auxiliary
 from aqaudit.core.table import read_answers
 from aqaudit.engine.preparation import RunOptions, prepare
 from aqaudit.engine.run import Outcome, run_prepared
@@ -163,7 +163,7 @@ def audit(answers: pl.DataFrame | str | Path, auxiliary: Mapping[str, pl.DataFra
         A frame as :func:`read_answers` returns it, a file of answers, or the folder of a run, whose auxiliary tables
         (joint angles, tagged reasoning) are read as well.
     auxiliary
-        The tables beside the answers, by name, as :func:`aqaudit.core.auxiliary.read_sidecars` returns them.
+        The tables beside the answers, by name, as :func:`aqaudit.core.auxiliary.read_auxiliary` returns them.
 
     Raises
     ------
@@ -172,7 +172,7 @@ def audit(answers: pl.DataFrame | str | Path, auxiliary: Mapping[str, pl.DataFra
     """
     if isinstance(answers, pl.DataFrame):
         return run_audits(answers, auxiliary)
-    return run_audits(read_answers(answers), read_sidecars(answers) if auxiliary is None else auxiliary)
+    return run_audits(read_answers(answers), read_auxiliary(answers) if auxiliary is None else auxiliary)
 
 
 def compare(a: pl.DataFrame | str | Path, b: pl.DataFrame | str | Path) -> ComparisonResult:

@@ -31,7 +31,7 @@ from aqaudit.audits.finding import Audit, Finding
 from aqaudit.audits.scope import headline_scopes, remembered
 from aqaudit.audits.signature import format_signature, rows_hash, signature
 from aqaudit.core import table
-from aqaudit.core.auxiliary import Sidecars
+from aqaudit.core.auxiliary import AuxiliaryTables
 from aqaudit.core.plugins import PlugIns
 from aqaudit.core.records import BadInput
 
@@ -100,23 +100,23 @@ class AuditResult:
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def audit(frame: pl.DataFrame, sidecars: Sidecars | None = None) -> AuditResult:
-    """Run every audit on an answers table and the sidecars that belong to it.
+def audit(frame: pl.DataFrame, auxiliary: AuxiliaryTables | None = None) -> AuditResult:
+    """Run every audit on an answers table and the auxiliary tables that belong to it.
 
     Parameters
     ----------
     frame : polars.DataFrame
         Answers; columns that are missing get the import defaults of :func:`aqaudit.core.table.normalise`. A table that
         cannot be completed gives findings that say ``skipped`` and name what it lacks.
-    sidecars : mapping, optional
-        Tables beside the answers, as :func:`aqaudit.core.auxiliary.read_sidecars` returns them.
+    auxiliary : mapping, optional
+        Tables beside the answers, as :func:`aqaudit.core.auxiliary.read_auxiliary` returns them.
 
     Returns
     -------
     AuditResult
         The same frame gives the same result to the last digit, whatever the order of its rows.
     """
-    beside = sidecars or {}
+    beside = auxiliary or {}
     settings: dict[str, object] = {"permutation_draws": permutation.DRAWS, "seed": permutation.SEED}
     if beside:
         settings["sidecars"] = {f"{name}.sha256": rows_hash(beside[name])[:12] for name in sorted(beside)}
@@ -158,11 +158,11 @@ PLUG_INS = PlugIns(
 )
 
 
-def _plug_in_findings(frame: pl.DataFrame, sidecars: Sidecars) -> Iterator[Finding]:
+def _plug_in_findings(frame: pl.DataFrame, auxiliary: AuxiliaryTables) -> Iterator[Finding]:
     """Yield what the audits and measures of plug-ins say; one that fails says why instead."""
     for name in PLUG_INS.versions():
         try:
-            yield from _checked(name, PLUG_INS.load(name), frame, sidecars)
+            yield from _checked(name, PLUG_INS.load(name), frame, auxiliary)
         except BadInput as error:
             yield _skipped(name, str(error))
     for name in measures.PLUG_INS.versions():
@@ -181,9 +181,9 @@ def _plug_in_versions() -> dict[str, str]:
     }
 
 
-def _checked(name: str, audit: Audit, frame: pl.DataFrame, sidecars: Sidecars) -> list[Finding]:
+def _checked(name: str, audit: Audit, frame: pl.DataFrame, auxiliary: AuxiliaryTables) -> list[Finding]:
     try:
-        found = audit(frame, sidecars)
+        found = audit(frame, auxiliary)
     except Exception as error:
         said = " ".join(str(error).split())
         raise BadInput(f"audit plug-in {name!r} failed: {type(error).__name__}: {said}") from error

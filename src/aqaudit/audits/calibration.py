@@ -10,7 +10,7 @@ from aqaudit.audits import findings_text, verdicts
 from aqaudit.audits.correctness import KINDS
 from aqaudit.audits.finding import Audit, Finding, Json, Verdict
 from aqaudit.audits.scope import Scope, headline_scopes
-from aqaudit.core.auxiliary import Sidecars
+from aqaudit.core.auxiliary import AuxiliaryTables
 from aqaudit.measures import MEASURES, Estimate
 from aqaudit.measures.probabilities import probable, reliability
 from aqaudit.measures.rows import codes
@@ -26,7 +26,7 @@ _ADVICE: Mapping[Verdict, str] = {
 }
 
 
-def calibration(frame: pl.DataFrame, _sidecars: Sidecars | None = None) -> list[Finding]:
+def calibration(frame: pl.DataFrame, _auxiliary: AuxiliaryTables | None = None) -> list[Finding]:
     """Return the calibration of every headline scope of boolean questions with probabilities."""
     findings: list[Finding] = []
     for scope in headline_scopes(frame):

@@ -13,7 +13,7 @@ from scipy import stats
 from aqaudit.audits import findings_text, permutation, verdicts
 from aqaudit.audits.finding import Audit, Finding, Json, Verdict
 from aqaudit.audits.scope import BASE, Scope, headline_scopes
-from aqaudit.core.auxiliary import Sidecars
+from aqaudit.core.auxiliary import AuxiliaryTables
 from aqaudit.core.table import TRUTH_AND_ANSWER
 from aqaudit.measures import MEASURES, Estimate, resample
 
@@ -57,7 +57,7 @@ class _Judged:
     useful: float | None = None
 
 
-def chance(frame: pl.DataFrame, _sidecars: Sidecars | None = None) -> list[Finding]:
+def chance(frame: pl.DataFrame, _auxiliary: AuxiliaryTables | None = None) -> list[Finding]:
     """Return the findings of every headline scope of ``frame`` (all columns of :data:`aqaudit.core.table.SCHEMA`).
 
     Boolean and ``choose`` questions are judged by balanced accuracy, scores by Spearman's correlation, preferences by

@@ -9,7 +9,7 @@ import polars as pl
 from aqaudit.audits import findings_text, verdicts
 from aqaudit.audits.finding import Audit, Finding, Json, Verdict
 from aqaudit.audits.scope import Scope, headline_scopes
-from aqaudit.core.auxiliary import Sidecars
+from aqaudit.core.auxiliary import AuxiliaryTables
 from aqaudit.measures import MEASURES, Estimate
 from aqaudit.measures.spread import read_scores, value_counts
 
@@ -30,7 +30,7 @@ _ADVICE: Mapping[Verdict, str] = {
 }
 
 
-def collapse(frame: pl.DataFrame, _sidecars: Sidecars | None = None) -> list[Finding]:
+def collapse(frame: pl.DataFrame, _auxiliary: AuxiliaryTables | None = None) -> list[Finding]:
     """Return whether scores have collapsed, for every headline scope of scores."""
     findings: list[Finding] = []
     for scope in headline_scopes(frame):

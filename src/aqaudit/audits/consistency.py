@@ -9,7 +9,7 @@ import polars as pl
 from aqaudit.audits import findings_text, verdicts
 from aqaudit.audits.finding import Audit, Finding, Verdict
 from aqaudit.audits.scope import Scope, headline_scopes
-from aqaudit.core.auxiliary import Sidecars
+from aqaudit.core.auxiliary import AuxiliaryTables
 from aqaudit.measures import MEASURES
 from aqaudit.measures.repeats import SETTING, repeated
 from aqaudit.measures.rows import text
@@ -28,7 +28,7 @@ _ADVICE: Mapping[Verdict, str] = {
 }
 
 
-def consistency(frame: pl.DataFrame, _sidecars: Sidecars | None = None) -> list[Finding]:
+def consistency(frame: pl.DataFrame, _auxiliary: AuxiliaryTables | None = None) -> list[Finding]:
     """Return the disagreement of repeats of every headline scope that was asked more than once; at most a warning."""
     findings = [
         _of(scope)

@@ -9,7 +9,7 @@ import polars as pl
 from aqaudit.audits import findings_text, verdicts
 from aqaudit.audits.finding import Audit, Finding, Verdict
 from aqaudit.audits.scope import Scope, breakdown, headline_scopes
-from aqaudit.core.auxiliary import Sidecars
+from aqaudit.core.auxiliary import AuxiliaryTables
 from aqaudit.measures import MEASURES, Estimate
 
 NAME = "correctness"
@@ -34,7 +34,7 @@ _ADVICE: Mapping[Verdict, str] = {
 def lean(scope: Scope) -> tuple[Estimate, Verdict]:
     """Return the lean of a boolean scope and its verdict; asked in one framing only, it is at most a warning."""
     estimate = MEASURES["lean"](scope.rows)
-    verdict = verdicts.bias(estimate.low, estimate.high, verdicts.tolerance(NAME, "lean"))
+    verdict = verdicts.bias_verdict(estimate.low, estimate.high, verdicts.tolerance(NAME, "lean"))
     return estimate, verdicts.capped(verdict) if _one_framing(estimate) else verdict
 
 
@@ -43,7 +43,7 @@ def _one_framing(estimate: Estimate) -> bool:
     return isinstance(framings, int) and framings < 2
 
 
-def correctness(frame: pl.DataFrame, _sidecars: Sidecars | None = None) -> list[Finding]:
+def correctness(frame: pl.DataFrame, _auxiliary: AuxiliaryTables | None = None) -> list[Finding]:
     """Return the lean of every headline scope of boolean questions, and beside it hits, false alarms, d' and c."""
     findings: list[Finding] = []
     for scope in headline_scopes(frame):

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 import polars as pl
 
-from aqaudit.core.auxiliary import Sidecars
+from aqaudit.core.auxiliary import AuxiliaryTables
 from aqaudit.measures import Estimate
 
 Json: TypeAlias = "bool | float | int | str | Sequence[Json] | Mapping[str, Json] | None"
@@ -90,8 +90,8 @@ class Audit:
     """An audit that describes itself; calling it on an answers table gives its findings.
 
     ``run`` is a pure function of a complete answers table (all columns of :data:`aqaudit.core.table.SCHEMA`) and the
-    sidecars that there are. It returns at least one finding: where it cannot be made, one whose verdict is ``skipped``
-    and whose ``why`` says what is lacking.
+    auxiliary tables that there are. It returns at least one finding: where it cannot be made, one whose verdict is
+    ``skipped`` and whose ``why`` says what is lacking.
 
     ``question`` is what it answers in plain words, ``figures`` the measures of its findings and what each is,
     ``interval`` how their uncertainty is found, ``rule`` how the verdict follows, ``advice`` what to do when it fails.
@@ -104,8 +104,8 @@ class Audit:
     rule: str
     advice: str
     citation: str
-    run: Callable[[pl.DataFrame, Sidecars], list[Finding]]
+    run: Callable[[pl.DataFrame, AuxiliaryTables], list[Finding]]
 
-    def __call__(self, frame: pl.DataFrame, sidecars: Sidecars) -> list[Finding]:
+    def __call__(self, frame: pl.DataFrame, auxiliary: AuxiliaryTables) -> list[Finding]:
         """Return the findings on ``frame``."""
-        return self.run(frame, sidecars)
+        return self.run(frame, auxiliary)

@@ -16,7 +16,7 @@ from aqaudit.audits import findings_text, verdicts
 from aqaudit.audits.correctness import KINDS
 from aqaudit.audits.finding import Audit, Finding, Verdict
 from aqaudit.audits.scope import Group, Scope, corrected, headline_scopes
-from aqaudit.core.auxiliary import Sidecars
+from aqaudit.core.auxiliary import AuxiliaryTables
 from aqaudit.measures import MEASURES, Estimate, resample, wording
 from aqaudit.measures.pairs import chosen_options
 from aqaudit.measures.rows import cluster, parsed, text
@@ -55,10 +55,10 @@ _OPTION_ADVICE: Mapping[Verdict, str] = {
 def shift(asked: pl.DataFrame) -> tuple[Estimate, Verdict]:
     """Return the framing shift over pairs (:func:`aqaudit.measures.wording.pairs`) and its verdict."""
     estimate = wording.share("framing_shift", asked)
-    return estimate, verdicts.bias(estimate.low, estimate.high, verdicts.tolerance(NAME, "framing_shift"))
+    return estimate, verdicts.bias_verdict(estimate.low, estimate.high, verdicts.tolerance(NAME, "framing_shift"))
 
 
-def framing(frame: pl.DataFrame, _sidecars: Sidecars | None = None) -> list[Finding]:
+def framing(frame: pl.DataFrame, _auxiliary: AuxiliaryTables | None = None) -> list[Finding]:
     """Return what wording, answer words and option order do in every headline scope where they vary."""
     findings: list[Finding] = []
     for scope in headline_scopes(frame):
@@ -224,7 +224,7 @@ def _options(scope: Scope) -> list[Finding]:
     return [
         findings_text.judged(
             NAME, QUESTION, scope, "option_position_bias", estimate,
-            verdicts.bias(estimate.low, estimate.high, tolerated), sentences=_OPTION, advice=_OPTION_ADVICE,
+            verdicts.bias_verdict(estimate.low, estimate.high, tolerated), sentences=_OPTION, advice=_OPTION_ADVICE,
             details={**shares, "tolerance": tolerated}, rows=findings_text.keys(scope.rows.filter(drawn)),
         )
     ]  # fmt: skip

@@ -10,7 +10,7 @@ import polars as pl
 from aqaudit.audits import findings_text, verdicts
 from aqaudit.audits.finding import Audit, Finding, Json, Verdict
 from aqaudit.audits.scope import Scope, headline_scopes
-from aqaudit.core.auxiliary import Sidecars
+from aqaudit.core.auxiliary import AuxiliaryTables
 from aqaudit.measures import MEASURES, Estimate, gap, resample
 from aqaudit.measures.pairs import KEYS, preferences
 from aqaudit.measures.rows import text
@@ -34,7 +34,7 @@ _GAP_ADVICE: Mapping[Verdict, str] = {
 }
 
 
-def order(frame: pl.DataFrame, _sidecars: Sidecars | None = None) -> list[Finding]:
+def order(frame: pl.DataFrame, _auxiliary: AuxiliaryTables | None = None) -> list[Finding]:
     """Return position bias, agreement of the orders and the gap needed, for every headline scope of preferences."""
     scopes = [scope for scope in headline_scopes(frame) if scope.labels["kind"] == "prefer"]
     if not scopes:
@@ -59,7 +59,8 @@ def _of(scope: Scope) -> list[Finding]:
     }
     findings = [
         findings_text.judged(
-            NAME, QUESTION, scope, "position_bias", estimate, verdicts.bias(estimate.low, estimate.high, tolerated),
+            NAME, QUESTION, scope, "position_bias", estimate,
+            verdicts.bias_verdict(estimate.low, estimate.high, tolerated),
             sentences=sentences, advice=_ADVICE,
             details={"tolerance": tolerated, "order_consistency": consistency.value},
             rows=_turned(scope),

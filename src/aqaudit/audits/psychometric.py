@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from aqaudit.audits import permutation, verdicts
 from aqaudit.audits.finding import Audit, Finding, Json, Verdict
 from aqaudit.audits.scope import headline_scopes
-from aqaudit.core.auxiliary import Sidecars
+from aqaudit.core.auxiliary import AuxiliaryTables
 from aqaudit.measures import psychometric as curves
-from aqaudit.measures.psychometric import Curve, Quantity, Trials, efficiency
+from aqaudit.measures.psychometric import PsychometricCurve, Quantity, Trials, efficiency
 from aqaudit.measures.rows import cluster, codes, number, parsed, text
 
 #: Severities beyond so many are put together in as many groups of about one size.
@@ -124,7 +124,7 @@ _ADVICE: Mapping[Verdict, str] = {
 }
 
 
-def psychometric(frame: pl.DataFrame, _sidecars: Sidecars) -> list[Finding]:
+def psychometric(frame: pl.DataFrame, _auxiliary: AuxiliaryTables) -> list[Finding]:
     """Return a finding for every figure of every curve of ``frame``, which has all columns of the answers table."""
     subjects = [one for scope in headline_scopes(frame) for one in subjects_of(scope.labels, scope.rows)]
     if not subjects:
@@ -170,7 +170,7 @@ def _findings(subject: Subject, observers: list[Subject]) -> list[Finding]:
     return found
 
 
-def _threshold(subject: Subject, trials: Trials, curve: Curve) -> Finding:
+def _threshold(subject: Subject, trials: Trials, curve: PsychometricCurve) -> Finding:
     levels = np.unique(trials.severity)
     rule = verdicts.thresholds()["psychometric"]["threshold"]
     reached = levels[0] <= curve.threshold.value <= levels[-1]
@@ -206,7 +206,9 @@ def _threshold(subject: Subject, trials: Trials, curve: Curve) -> Finding:
     return _finding(subject, "threshold", shown, verdict=verdict, why=why, flag=flag, details=details)
 
 
-def _judged(subject: Subject, levels: NDArray[np.float64], curve: Curve, flag: str | None) -> tuple[Verdict, str]:
+def _judged(
+    subject: Subject, levels: NDArray[np.float64], curve: PsychometricCurve, flag: str | None
+) -> tuple[Verdict, str]:
     """Return the verdict on a threshold, and why where it is open or bad."""
     rule = verdicts.thresholds()["psychometric"]["threshold"]
     lacking = _lacking(subject, levels.size)
@@ -245,7 +247,7 @@ def _lacking(subject: Subject, levels: int) -> str:
     return ""
 
 
-def _p_useful(subject: Subject, curve: Curve) -> float | None:
+def _p_useful(subject: Subject, curve: PsychometricCurve) -> float | None:
     """Return the posterior probability that the threshold is small enough to be of use."""
     if subject.tolerance is None:
         return None

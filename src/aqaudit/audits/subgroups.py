@@ -11,7 +11,7 @@ from scipy import stats
 from aqaudit.audits import findings_text, verdicts
 from aqaudit.audits.finding import Audit, Finding, Json, Verdict
 from aqaudit.audits.scope import LEVEL, MOST_GROUPS, Group, Scope, corrected, headline_scopes
-from aqaudit.core.auxiliary import Sidecars
+from aqaudit.core.auxiliary import AuxiliaryTables
 from aqaudit.measures import MEASURES, Estimate
 from aqaudit.measures.groups import against_rest
 
@@ -32,7 +32,7 @@ _ADVICE: Mapping[Verdict, str] = {
 }
 
 
-def subgroups(frame: pl.DataFrame, _sidecars: Sidecars | None = None) -> list[Finding]:
+def subgroups(frame: pl.DataFrame, _auxiliary: AuxiliaryTables | None = None) -> list[Finding]:
     """Return the group that is judged worst, for every headline scope with at least two groups; at most a warning."""
     findings = [finding for scope in headline_scopes(frame) if (finding := _of(scope)) is not None]
     why = "there are no two groups with enough performers: no tags, and one action"

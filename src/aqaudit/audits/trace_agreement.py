@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from aqaudit.audits.finding import Json
-from aqaudit.core.auxiliary import Sidecars
+from aqaudit.core.auxiliary import AuxiliaryTables
 from aqaudit.measures import resample
 from aqaudit.measures.recalls import ratio
 from aqaudit.measures.rows import Estimate, codes
@@ -82,9 +82,9 @@ def _estimate(pairs: pl.DataFrame, statistic: resample.Statistic, undefined: str
     )
 
 
-def figures(rows: pl.DataFrame, sidecars: Sidecars) -> Iterator[tuple[str, Estimate, dict[str, Json]]]:
-    """Yield name, estimate and details of the figures that the sidecar ``trace_tests`` allows for a scope."""
-    kept = sidecars.get("trace_tests")
+def figures(rows: pl.DataFrame, auxiliary: AuxiliaryTables) -> Iterator[tuple[str, Estimate, dict[str, Json]]]:
+    """Yield name, estimate and details of the figures that the auxiliary table ``trace_tests`` allows for a scope."""
+    kept = auxiliary.get("trace_tests")
     if kept is None:
         return
     who = rows.select("answer_key", pl.col("performer").alias("cluster")).unique("answer_key")

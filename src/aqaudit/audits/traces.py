@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 from aqaudit.audits import trace_agreement, verdicts
 from aqaudit.audits.finding import Audit, Finding, Json, Verdict
 from aqaudit.audits.scope import Scope, headline_scopes
-from aqaudit.core.auxiliary import Sidecars
+from aqaudit.core.auxiliary import AuxiliaryTables
 from aqaudit.core.table import TRUTH_AND_ANSWER
 from aqaudit.measures import resample
 from aqaudit.measures.recalls import mean_of_groups, ratio
 from aqaudit.measures.rows import Estimate, codes
 from aqaudit.traces import claims, reading, rules
 from aqaudit.traces.kinematics import Movement, movements
-from aqaudit.traces.reading import Stance, Step
+from aqaudit.traces.reading import Stance, TraceStep
 from aqaudit.traces.rules import TAGS
 
 #: What every row says; ``flag`` is empty where no red flag carries the conclusion.
@@ -64,18 +64,18 @@ def with_traces(frame: pl.DataFrame) -> pl.DataFrame:
 class Traces:
     """The tagged steps of a table's traces by scorer and answer, and the movements they are held against.
 
-    Steps come from the sidecar ``trace_steps``; where it lacks the rule scorer's tags of an answer, they are made here,
+    Steps come from the auxiliary table ``trace_steps``; where it lacks the tags of the rule scorer, they are made here,
     which needs its text only.
     """
 
-    def __init__(self, frame: pl.DataFrame, sidecars: Sidecars) -> None:
-        kept = sidecars.get("trace_steps")
-        self._kept: dict[str, dict[str, list[Step]]] = defaultdict(dict)
+    def __init__(self, frame: pl.DataFrame, auxiliary: AuxiliaryTables) -> None:
+        kept = auxiliary.get("trace_steps")
+        self._kept: dict[str, dict[str, list[TraceStep]]] = defaultdict(dict)
         if kept is not None:
             keys = frame.select("answer_key").unique()
             self._read(kept.join(keys, on="answer_key", how="semi").sort("scorer", "answer_key", "step", "tag"))
         self.judges = tuple(sorted(name for name in self._kept if not is_rules(name)))
-        kinematics = sidecars.get("kinematics")
+        kinematics = auxiliary.get("kinematics")
         shown = frame.select("performance_id").unique()
         self.movements: Mapping[str, Movement] = (
             {} if kinematics is None else movements(kinematics.join(shown, on="performance_id", how="semi"))
@@ -85,9 +85,9 @@ class Traces:
         for scorer, key, tag, text, claim in kept.select("scorer", "answer_key", "tag", "text", "claim").iter_rows():
             if tag in TAGS:
                 found = claims.from_json(claim) if claim else claims.claims(text or "")
-                self._kept[scorer].setdefault(key, []).append(Step(text=text or "", tag=tag, claims=found))
+                self._kept[scorer].setdefault(key, []).append(TraceStep(text=text or "", tag=tag, claims=found))
 
-    def of(self, answer_key: str, reasoning: str | None, said: str | None) -> Iterator[tuple[str, list[Step]]]:
+    def of(self, answer_key: str, reasoning: str | None, said: str | None) -> Iterator[tuple[str, list[TraceStep]]]:
         """Yield scorer and steps of one answer: the rule scorer first, under the name ``rules``."""
         by_rules = next((self._kept[name][answer_key] for name in sorted(self._kept, reverse=True)
                          if is_rules(name) and answer_key in self._kept[name]), None)  # fmt: skip
@@ -109,7 +109,7 @@ class Traces:
 
 
 def is_rules(scorer: str) -> bool:
-    """Tell whether a name in the sidecar is the rule scorer's."""
+    """Tell whether a name in the auxiliary table is the rule scorer's."""
     return scorer.partition(".")[0] == rules.scorer().partition(".")[0]
 
 
@@ -229,13 +229,13 @@ NO_MOVEMENT = "no measured movement (kinematics.parquet) of these performances l
 _MAX_ROWS_SHOWN = 20
 
 
-def traces(frame: pl.DataFrame, sidecars: Sidecars) -> list[Finding]:
+def traces(frame: pl.DataFrame, auxiliary: AuxiliaryTables) -> list[Finding]:
     """Return the findings of every headline scope whose answers came with reasoning."""
     if with_traces(frame.filter(pl.col("perturbation") == "none")).is_empty():
         why = "no answer came with reasoning (columns 'reasoning' and 'said' hold no more than verdicts)"
         return [Finding(audit=NAME, scope={}, measure="unfounded_rate", value=None, verdict="skipped", why=why,
                         question=QUESTION, summary=f"Not made: {why}.")]  # fmt: skip
-    held = Traces(with_traces(frame), sidecars)
+    held = Traces(with_traces(frame), auxiliary)
     findings: list[Finding] = []
     for scope in headline_scopes(frame):
         answers = with_traces(scope.rows)
@@ -243,7 +243,7 @@ def traces(frame: pl.DataFrame, sidecars: Sidecars) -> list[Finding]:
             findings += _findings(scope, answers, held)
             findings += [
                 _finding(scope, name, estimate, "skipped", details=details)
-                for name, estimate, details in trace_agreement.figures(scope.rows, sidecars)
+                for name, estimate, details in trace_agreement.figures(scope.rows, auxiliary)
             ]
     return findings
 
@@ -298,7 +298,7 @@ def _rate(
         cases = _cases(name, rows.filter(pl.col("scorer") == scorer))
         nothing = _nothing(name) if measured or name != "contradicted_rate" else NO_MOVEMENT
         estimates[scorer] = _share(cases, nothing)
-        ruled.append(verdicts.bias(estimates[scorer].low, estimates[scorer].high, tolerated))
+        ruled.append(verdicts.bias_verdict(estimates[scorer].low, estimates[scorer].high, tolerated))
     first = estimates.get("rules", next(iter(estimates.values())))
     verdict: Verdict = ruled[0] if len(set(ruled)) == 1 else _two_minds(ruled)
     shown = _cases(name, rows.filter(pl.col("scorer") == scorers[-1])).filter(pl.col("hit"))

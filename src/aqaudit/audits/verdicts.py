@@ -73,7 +73,7 @@ def tolerance(audit: str, figure: str) -> float:
     return thresholds()[audit][figure]["tolerance"]
 
 
-def bias(low: float | None, high: float | None, tolerated: float) -> Verdict:
+def bias_verdict(low: float | None, high: float | None, tolerated: float) -> Verdict:
     """Return the verdict on a bias: fail when it is larger than tolerated, ok when it is not.
 
     Else warn when the interval excludes 0, and cannot_tell when it does not, or without an interval.

@@ -9,7 +9,7 @@ import polars as pl
 from aqaudit.audits import correctness, findings_text, framing, verdicts
 from aqaudit.audits.finding import Audit, Finding, Json, Verdict
 from aqaudit.audits.scope import Scope, headline_scopes, with_perturbed
-from aqaudit.core.auxiliary import Sidecars
+from aqaudit.core.auxiliary import AuxiliaryTables
 from aqaudit.core.table import TRUTH_AND_ANSWER
 from aqaudit.measures import MEASURES, evidence, wording
 from aqaudit.measures.rows import text
@@ -41,7 +41,7 @@ _SWAPPED: Mapping[Verdict, str] = {
 }
 
 
-def vision(frame: pl.DataFrame, _sidecars: Sidecars | None = None) -> list[Finding]:
+def vision(frame: pl.DataFrame, _auxiliary: AuxiliaryTables | None = None) -> list[Finding]:
     """Return the dependence on pictures and movement of every headline scope that was asked without them too."""
     perturbed = frame.select((text(frame, "perturbation") != "none").any()).item()
     findings: list[Finding] = []

@@ -20,13 +20,13 @@ def audit(
 ) -> None:
     """Run all audits on an answers table."""
     from aqaudit import api
-    from aqaudit.core.auxiliary import read_sidecars
+    from aqaudit.core.auxiliary import read_auxiliary
     from aqaudit.core.table import read_answers
     from aqaudit.reporting.folder import failures
     from aqaudit.reporting.terminal import coloured, headline, verdicts
 
     frame = read_answers(source)
-    result = api.audit(frame, read_sidecars(source))
+    result = api.audit(frame, read_auxiliary(source))
     if json_file is not None:
         text = json.dumps(result.as_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         if str(json_file) == "-":

@@ -211,9 +211,9 @@ def _print_outcome(outcome: Outcome, out: Path, resume: str) -> None:
         say(f"  {tally.relabelled} stored answers took over changed labels")
     for cause, n in tally.failed.most_common():
         say(f"  failed: {cause}: {n}")
-    for aside in outcome.asides:
-        say(f"  {aside.line()}")
-        for cause, n in aside.failed.most_common():
+    for follow_up in outcome.follow_ups:
+        say(f"  {follow_up.line()}")
+        for cause, n in follow_up.failed.most_common():
             say(f"    failed: {cause}: {n}")
     for model, reason in outcome.given_up.items():
         say(f"  model {model} was given up after {reason}")

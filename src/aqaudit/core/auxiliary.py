@@ -1,8 +1,8 @@
-"""Sidecar tables: what an audit needs beside the answers, kept in files of their own in an output folder.
+"""Auxiliary table tables: what an audit needs beside the answers, kept in files of their own in an output folder.
 
 ``kinematics.parquet`` holds joint angles and distances over time, ``trace_steps.parquet`` the tagged steps of reasoning
 traces, ``trace_tests.parquet`` what became of answers whose reasoning was cut off or spoilt. The half that makes
-answers writes them; audits get them as ``sidecars["kinematics"]``.
+answers writes them; audits get them as ``auxiliary["kinematics"]``.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import polars as pl
 from aqaudit.core.records import BadInput
 from aqaudit.core.schema import cast
 
-Sidecars = Mapping[str, pl.DataFrame]
-"""Name of a sidecar -> its table; a sidecar that was not made is absent."""
+AuxiliaryTables = Mapping[str, pl.DataFrame]
+"""Name of an auxiliary table -> its table; an auxiliary table that was not made is absent."""
 
 SCHEMAS: Mapping[str, Mapping[str, pl.DataType]] = {
     "kinematics": {
@@ -45,13 +45,13 @@ SCHEMAS: Mapping[str, Mapping[str, pl.DataType]] = {
 """Name -> columns and their types, as in the contract; the file is ``NAME.parquet``."""
 
 
-def read_sidecars(source: str | Path) -> dict[str, pl.DataFrame]:
-    """Return the sidecars that lie in an output folder; none where ``source`` is a file of answers.
+def read_auxiliary(source: str | Path) -> dict[str, pl.DataFrame]:
+    """Return the auxiliary tables that lie in an output folder; none where ``source`` is a file of answers.
 
     Raises
     ------
     BadInput
-        A sidecar is not readable, lacks a column or holds a value of another type.
+        A auxiliary table is not readable, lacks a column or holds a value of another type.
     """
     folder = Path(source)
     if not folder.is_dir():

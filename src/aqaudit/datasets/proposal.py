@@ -221,7 +221,7 @@ _FEWEST_FRAMES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Clip:
+class FoundClip:
     """A clip that was found: its path from the folder, with forward slashes, and whether it is a folder of frames."""
 
     media: str
@@ -294,7 +294,7 @@ def worked_example(folder: Path) -> list[Path]:
     return [*paths, target]
 
 
-def _clips_below(folder: Path) -> Iterator[Clip]:
+def _clips_below(folder: Path) -> Iterator[FoundClip]:
     """Find clips, in the order of their paths."""
     seen = 0
     for at, folders, files in os.walk(folder):
@@ -311,12 +311,12 @@ def _clips_below(folder: Path) -> Iterator[Clip]:
                 raise BadInput(f"{here / ascii(name)}: the name is not readable text; rename it")
         numbered = [name for name in media if _FRAME.fullmatch(name)]
         if here != folder and len(numbered) >= _FEWEST_FRAMES and len(numbered) == len(media):
-            yield Clip(media=relative.as_posix(), is_frames=True)
+            yield FoundClip(media=relative.as_posix(), is_frames=True)
         else:
-            yield from (Clip(media=(relative / name).as_posix(), is_frames=False) for name in media)
+            yield from (FoundClip(media=(relative / name).as_posix(), is_frames=False) for name in media)
 
 
-def _bare_line(clip: Clip) -> dict[str, object]:
+def _bare_line(clip: FoundClip) -> dict[str, object]:
     # a clip's folder is often its exercise; but an action is shown to the model, so it must not tell the label
     action = re.sub(r"[\W_]+", " ", Path(clip.media).parent.name).strip()
     if not action or not _NO_ACTION.isdisjoint(action.lower().split()):
@@ -327,7 +327,7 @@ def _bare_line(clip: Clip) -> dict[str, object]:
     return line
 
 
-def _labelled_lines(clips: Sequence[Clip], table: LabelTable, folder: Path) -> list[dict[str, object]]:
+def _labelled_lines(clips: Sequence[FoundClip], table: LabelTable, folder: Path) -> list[dict[str, object]]:
     find = _finder(clips, folder)
     lines = []
     used: dict[tuple[object, ...], int] = {}
@@ -366,16 +366,16 @@ def _labels(table: LabelTable, row: int) -> dict[str, dict[str, object]]:
 class _finder:  # noqa: N801 - used as a function
     """Find the clip that a cell names: by its path, then its path without suffix, its name, its stem."""
 
-    def __init__(self, clips: Iterable[Clip], folder: Path) -> None:
+    def __init__(self, clips: Iterable[FoundClip], folder: Path) -> None:
         self._folder = folder
-        self._forms: list[dict[str, list[Clip]]] = [{}, {}, {}, {}]
+        self._forms: list[dict[str, list[FoundClip]]] = [{}, {}, {}, {}]
         for clip in clips:
             path = Path(clip.media)
             stem = path if clip.is_frames else path.with_suffix("")
             for form, text in zip(self._forms, (path.as_posix(), stem.as_posix(), path.name, stem.name), strict=True):
                 form.setdefault(text, []).append(clip)
 
-    def __call__(self, text: str, where: str) -> Clip:
+    def __call__(self, text: str, where: str) -> FoundClip:
         wanted = text.replace("\\", "/").removeprefix("./").rstrip("/")
         if Path(wanted).is_absolute():
             wanted = os.path.relpath(wanted, self._folder.absolute())
@@ -430,7 +430,7 @@ def _name_lines(lines: list[dict[str, object]]) -> None:
         line.update({"id": name, **rest})
 
 
-def _checked_and_summed(folder: Path, clips: Sequence[Clip]) -> dict[str, str]:
+def _checked_and_summed(folder: Path, clips: Sequence[FoundClip]) -> dict[str, str]:
     """Open every clip as a run would, and return its checksum; raise at the first that cannot be opened."""
     with SourceCache() as sources:
         for clip in clips:

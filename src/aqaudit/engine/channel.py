@@ -116,13 +116,13 @@ class Budget:
         """Count a request that is about to be sent; return the money put aside for it."""
         self.requests += 1
         self.in_flight[model] += 1
-        self.reserved += (aside := self._price(model))
-        return aside
+        self.reserved += (held := self._price(model))
+        return held
 
-    def end(self, model: str, aside: float, usd: float | None) -> None:
+    def end(self, model: str, held: float, usd: float | None) -> None:
         """Count what came of it; None when it failed or has no price."""
         self.in_flight[model] -= 1
-        self.reserved = self.reserved - aside if self.in_flight.total() else 0.0
+        self.reserved = self.reserved - held if self.in_flight.total() else 0.0
         if usd is not None:
             self.usd += usd
             self.highest[model] = max(self.highest.get(model, 0.0), usd)
@@ -159,7 +159,7 @@ class StopAsking(Exception):  # noqa: N818 - not an error: the request stays una
     """The run is ending; the request is left for the next one."""
 
 
-class Brakes:
+class StopController:
     """What ends a run early: a signal, a budget, a full disk. What is in flight is finished, nothing more started."""
 
     def __init__(self, disk: DiskWatch, budget: Budget) -> None:
@@ -228,13 +228,13 @@ _GRACE_S = 5.0
 
 
 @dataclass(slots=True, kw_only=True)
-class Line:
+class ModelChannel:
     """The way to one model: its limits, shared by all who ask it."""
 
     name: str
     model: Model
     entry: ModelEntry
-    brakes: Brakes
+    controller: StopController
     tally: Tally
     rng: random.Random
     max_wait_s: float
@@ -249,7 +249,7 @@ class Line:
 class Attempts:
     """The attempts at one request, over all steps of its chain; ``count`` says how many there were."""
 
-    line: Line
+    channel: ModelChannel
     count: int = 0
 
     async def ask(self, call: Call) -> Timed:
@@ -262,51 +262,53 @@ class Attempts:
         StopAsking
             The run is ending, or the model was given up.
         """
-        line, waited, attempt = self.line, 0.0, 0
+        channel, waited, attempt = self.channel, 0.0, 0
         while True:
-            line.brakes.check()
-            turn = line.rate.turn()
-            if turn > 0 and not await line.brakes.pause(turn, line.breaker):
+            channel.controller.check()
+            turn = channel.rate.turn()
+            if turn > 0 and not await channel.controller.pause(turn, channel.breaker):
                 raise StopAsking
-            aside = await line.brakes.admit(line.name, line.breaker)
+            held = await channel.controller.admit(channel.name, channel.breaker)
             attempt += 1
             self.count += 1
             try:
-                return await self._once(call, aside)
+                return await self._once(call, held)
             except AskFailed as failed:
-                line.breaker.failure(failed)
-                wait = back_off(attempt, failed, line.rng)
+                channel.breaker.failure(failed)
+                wait = back_off(attempt, failed, channel.rng)
                 most = _MOST_AFTER_BAD_RESPONSE if failed.cause == "bad_response" else _MOST
-                over = failed.cause not in RETRYABLE or attempt >= most or waited + wait > line.max_wait_s
-                if over or line.breaker.opened:
+                over = failed.cause not in RETRYABLE or attempt >= most or waited + wait > channel.max_wait_s
+                if over or channel.breaker.opened:
                     raise
-                line.tally.retries += 1
-                if not await line.brakes.pause(wait, line.breaker):
+                channel.tally.retries += 1
+                if not await channel.controller.pause(wait, channel.breaker):
                     raise
                 waited += wait
 
-    async def _once(self, call: Call, aside: float) -> Timed:
-        line = self.line
-        budget, timeout_s = line.brakes.budget, line.entry.timeout_s
+    async def _once(self, call: Call, held: float) -> Timed:
+        channel = self.channel
+        budget, timeout_s = channel.controller.budget, channel.entry.timeout_s
         usd: float | None = None
         began = time.monotonic()
         try:
             with anyio.fail_after(timeout_s + _GRACE_S):
-                reply = await line.model.ask(call)
+                reply = await channel.model.ask(call)
             usd = reply.usd
         except AskFailed:
             raise
         except anyio.get_cancelled_exc_class():
             # A cancellation of ours goes on from here; one that a provider let slip out must not end the run.
             await anyio.lowlevel.checkpoint_if_cancelled()
-            raise AskFailed("internal", f"the provider of model '{line.name}' cancelled its own request") from None
+            raise AskFailed("internal", f"the provider of model '{channel.name}' cancelled its own request") from None
         except Exception as error:
-            raise slipped_out(error, line.name, timeout_s) from error
+            raise slipped_out(error, channel.name, timeout_s) from error
         finally:
-            budget.end(line.name, aside, usd)
+            budget.end(channel.name, held, usd)
         if usd is None and budget.max_usd is not None:
-            line.brakes.stop(f"--max-usd: model '{line.name}' does not say what it used, so what is spent is unknown")
-        line.breaker.success()
+            channel.controller.stop(
+                f"--max-usd: model '{channel.name}' does not say what it used, so what is spent is unknown"
+            )
+        channel.breaker.success()
         return Timed(reply=reply, seconds=time.monotonic() - began)
 
 

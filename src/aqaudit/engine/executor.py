@@ -1,6 +1,6 @@
-"""The crew of a run: who prepares media and asks models. Threads of this process, or workers of a cluster.
+"""The executor of a run: who prepares media and asks models. Threads of this process, or workers of a cluster.
 
-What is asked when, how often, how fast and for how much money is decided in one place whoever the crew is: the engine.
+What is asked when, how often, how fast and for how much money is decided elsewhere, whoever does the work.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from aqaudit.models.settings import ModelEntry
 from aqaudit.study.study import Study
 
 _REMEMBERED = 4096
-#: Ways of showing that need no pixel of the clip itself, or pixels of another one.
+#: Ways of job that need no pixel of the clip itself, or pixels of another one.
 _APART = frozenset({"text_only", "swapped"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Showing:
-    """What is to be prepared of one performance: ways of showing it by their keys.
+class PrepareJob:
+    """What is to be prepared of one performance: ways of job it by their keys.
 
     ``key`` is the one that was asked for, ``source`` the SHA-256 of the performance's file, ``instead`` the performance
     whose clip is shown in this one's place, where clips are swapped.
@@ -48,7 +48,7 @@ class Showing:
     source: str
 
 
-def make_shown(showing: Showing, store: MediaStore, poses: Poses) -> dict[str, Shown]:
+def run_job(job: PrepareJob, store: MediaStore, poses: Poses) -> dict[str, Shown]:
     """Prepare everything wanted at once; where that fails, what was asked for alone, which then says why.
 
     Raises
@@ -58,19 +58,19 @@ def make_shown(showing: Showing, store: MediaStore, poses: Poses) -> dict[str, S
     OSError
         The store cannot be written.
     """
-    performance, wanted, source = showing.performance, showing.wanted, showing.source
+    performance, wanted, source = job.performance, job.wanted, job.source
     if len(wanted) > 1:
         try:
             made = prepare_all(performance, list(wanted.values()), store, poser=poses, draw=source)
             return dict(zip(wanted, made, strict=True))
         except BadInput:
             pass
-    spec = wanted[showing.key]
-    return {showing.key: prepare(performance, spec, store, poser=poses, instead=showing.instead, draw=source)}
+    spec = wanted[job.key]
+    return {job.key: prepare(performance, spec, store, poser=poses, instead=job.instead, draw=source)}
 
 
-class Projector:
-    """Has media prepared, which are kept in the store, and remembers which showing led to which files.
+class MediaCache:
+    """Has media prepared, which are kept in the store, and remembers which job led to which files.
 
     All ways in which a study shows a clip are prepared from one decode, when the first of them is asked for.
     """
@@ -78,7 +78,7 @@ class Projector:
     def __init__(
         self,
         folder: Path,
-        make: Callable[[Showing], Awaitable[dict[str, Shown]]],
+        make: Callable[[PrepareJob], Awaitable[dict[str, Shown]]],
         sources: MediaSources,
         study: Study,
         journal: Journal,
@@ -142,9 +142,9 @@ class Projector:
         if earlier is not None:
             return {key: earlier}  # type: ignore[dict-item]
         source = self._sources.content_hash(performance)
-        showing = Showing(key=key, wanted=wanted, performance=performance, instead=instead, source=source)
+        job = PrepareJob(key=key, wanted=wanted, performance=performance, instead=instead, source=source)
         try:
-            made = await self._make(showing)
+            made = await self._make(job)
         except BadInput as error:
             raise AskFailed("media", str(error)) from error
         for name, shown in made.items():
@@ -163,7 +163,7 @@ def _ways(study: Study, *, image: bool) -> tuple[MediaSpec, ...]:
     return tuple(ways)
 
 
-class Crew(Protocol):
+class Executor(Protocol):
     """Those who do the work of a run; ``media`` is the folder of the files that are sent."""
 
     media: Path
@@ -175,14 +175,14 @@ class Crew(Protocol):
         """Return how many requests to a model may be open at once."""
 
     def begin(self) -> None:
-        """Get ready once the output folder is there; :class:`BadInput` where the crew cannot work with it."""
+        """Get ready once the output folder is there; :class:`BadInput` where the executor cannot work with it."""
 
-    async def prepare(self, showing: Showing) -> dict[str, Shown]:
+    async def prepare(self, job: PrepareJob) -> dict[str, Shown]:
         """Prepare media; :class:`BadInput` says why a clip cannot be shown, OSError that a disk is full."""
 
 
-class Threads:
-    """The crew of one machine: threads of this process."""
+class ThreadExecutor:
+    """The executor of one machine: threads of this process."""
 
     def __init__(self, prepared: Prepared) -> None:
         self.media = prepared.options.out / "media"
@@ -201,14 +201,14 @@ class Threads:
     def begin(self) -> None:
         """Threads are always ready."""
 
-    async def prepare(self, showing: Showing) -> dict[str, Shown]:
+    async def prepare(self, job: PrepareJob) -> dict[str, Shown]:
         """Prepare media in a thread, one for each core at once."""
-        return await to_thread.run_sync(make_shown, showing, self._store, self._poses, limiter=self._threads)
+        return await to_thread.run_sync(run_job, job, self._store, self._poses, limiter=self._threads)
 
 
 @contextmanager
-def gathered(prepared: Prepared) -> Iterator[Crew]:
-    """Gather the crew that a run asks for, and let it go at the end.
+def opened_executor(prepared: Prepared) -> Iterator[Executor]:
+    """Gather the executor that a run asks for, and let it go at the end.
 
     Raises
     ------
@@ -218,7 +218,7 @@ def gathered(prepared: Prepared) -> Iterator[Crew]:
     if prepared.options.engine == "ray":
         from aqaudit.engine.ray import workers  # noqa: PLC0415 - an extra
 
-        with workers(prepared) as crew:
-            yield crew
+        with workers(prepared) as executor:
+            yield executor
     else:
-        yield Threads(prepared)
+        yield ThreadExecutor(prepared)

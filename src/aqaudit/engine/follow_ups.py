@@ -23,8 +23,8 @@ from aqaudit.core.keys import REQUEST_FORMAT, canonical_json
 from aqaudit.core.records import Request
 from aqaudit.core.table import write_parquet
 from aqaudit.engine.asking import Timed, final_call
-from aqaudit.engine.channel import Attempts, Line, StopAsking
-from aqaudit.engine.executor import Projector
+from aqaudit.engine.channel import Attempts, ModelChannel, StopAsking
+from aqaudit.engine.executor import MediaCache
 from aqaudit.engine.journal import FollowUp, Journal
 from aqaudit.engine.parse import NEEDED, parsed_row
 from aqaudit.models.call import AskFailed, Call, Model
@@ -38,7 +38,7 @@ from aqaudit.traces.rules import CONCLUSION, OBSERVATION
 
 
 @dataclass(slots=True, kw_only=True)
-class FollowTally:
+class FollowUpTally:
     """What was asked about answers in this run: found from before, asked now, not readable, failed by cause."""
 
     what: str
@@ -54,22 +54,22 @@ class FollowTally:
 
 
 @dataclass(slots=True, kw_only=True)
-class Desk:
+class FollowUpContext:
     """What somebody who asks follow-ups works with: the way to a model, the journal, and how replies are kept."""
 
-    line: Line
+    channel: ModelChannel
     journal: Journal
     in_journal: Callable[..., Awaitable[Any]]
     keep: Callable[..., Awaitable[bool]]
-    projector: Projector
+    media_cache: MediaCache
     plan: Plan
-    tally: FollowTally
+    tally: FollowUpTally
     done: set[str] = field(default_factory=set)
 
     @property
     def open(self) -> bool:
         """Whether more may be asked."""
-        return not self.line.brakes.on and not self.line.breaker.opened
+        return not self.channel.controller.on and not self.channel.breaker.opened
 
     async def ask(self, calls: list[Call], *, key: str, answer_key: str, purpose: str, part: str) -> str | None:
         """Ask once, keep the reply, and return its text; None where it was asked before, or brought none.
@@ -92,7 +92,7 @@ class Desk:
             key=key,
             answer_key=answer_key,
             purpose=purpose,
-            model=self.line.name,
+            model=self.channel.name,
             part=part,
             said=reply.text,
             finish_reason=reply.finish_reason,
@@ -111,14 +111,14 @@ class Desk:
     async def _reply(self, calls: list[Call]) -> Timed:
         for call in calls[:-1]:
             try:
-                return await Attempts(line=self.line).ask(call)
+                return await Attempts(channel=self.channel).ask(call)
             except AskFailed as failed:
                 if failed.cause != "bad_request":
                     raise
-        return await Attempts(line=self.line).ask(calls[-1])
+        return await Attempts(channel=self.channel).ask(calls[-1])
 
 
-class Asker(Protocol):
+class FollowUpTask(Protocol):
     """Somebody who asks follow-ups about the answers of a run."""
 
     @property
@@ -137,14 +137,14 @@ class Asker(Protocol):
     def model(self) -> Model:
         """The model."""
 
-    async def begin(self, desk: Desk) -> None:
+    async def begin(self, context: FollowUpContext) -> None:
         """Look up what there is to ask."""
 
-    async def work(self, desk: Desk) -> None:
+    async def work(self, context: FollowUpContext) -> None:
         """Ask one thing after the other until none is left; several do so at once."""
 
 
-def follow_key(purpose: str, entry: ModelEntry, *texts: str) -> str:
+def follow_up_key(purpose: str, entry: ModelEntry, *texts: str) -> str:
     """Return the key of a follow-up: of its purpose, its words and the model's settings, as an answer's key is."""
     parts = (REQUEST_FORMAT, purpose, *texts, canonical_json(entry.key_settings()))
     return hashlib.sha256("\n".join(hashlib.sha256(part.encode()).hexdigest() for part in parts).encode()).hexdigest()
@@ -218,35 +218,35 @@ class TraceTests:
         """What is done, in words."""
         return f"tests of the reasoning of {self.name}"
 
-    async def begin(self, desk: Desk) -> None:
+    async def begin(self, context: FollowUpContext) -> None:
         """Look up what was tested before; plan the rest."""
-        desk.done = await desk.in_journal(desk.journal.followups.keys, EARLY, MISTAKE)
-        self._planned, self._left = islice(desk.plan.planned(self.name), self.limit), self.spec.answers
+        context.done = await context.in_journal(context.journal.followups.keys, EARLY, MISTAKE)
+        self._planned, self._left = islice(context.plan.planned(self.name), self.limit), self.spec.answers
 
-    async def work(self, desk: Desk) -> None:
+    async def work(self, context: FollowUpContext) -> None:
         """Put one trace after the other to its tests until none is left."""
-        while desk.open and (todo := await self._next(desk)) is not None:
+        while context.open and (todo := await self._next(context)) is not None:
             planned, test = todo
-            key = follow_key(test.purpose, self.entry, planned.answer_key, test.part, test.text)
-            if key in desk.done:
-                desk.tally.found += 1
+            key = follow_up_key(test.purpose, self.entry, planned.answer_key, test.part, test.text)
+            if key in context.done:
+                context.tally.found += 1
                 continue
             request = planned.request()
             try:
-                calls = [await _call(request, test, desk)]
+                calls = [await _call(request, test, context)]
             except AskFailed as failed:
-                desk.tally.failed[failed.cause] += 1
+                context.tally.failed[failed.cause] += 1
                 continue
-            await desk.ask(calls, key=key, answer_key=planned.answer_key, purpose=test.purpose, part=test.part)
+            await context.ask(calls, key=key, answer_key=planned.answer_key, purpose=test.purpose, part=test.part)
 
-    async def _next(self, desk: Desk) -> tuple[PlannedRequest, Test] | None:
+    async def _next(self, context: FollowUpContext) -> tuple[PlannedRequest, Test] | None:
         while not self._ready and self._left > 0 and self._planned is not None:
             planned = next(self._planned, None)
             if planned is None:
                 return None
             if planned.template.cell.perturbation != "none":
                 continue
-            texts = await desk.in_journal(desk.journal.reasonings, [planned.answer_key])
+            texts = await context.in_journal(context.journal.reasonings, [planned.answer_key])
             trace = rules.trace_of(*texts.get(planned.answer_key, (None, None)))
             if trace:
                 self._left -= 1
@@ -254,15 +254,15 @@ class TraceTests:
         return self._ready.pop() if self._ready else None
 
 
-async def _call(request: Request, test: Test, desk: Desk) -> Call:
-    shown = [await desk.projector.show(*way) for way in ways_of_showing(request)]
-    earlier = await desk.in_journal(desk.journal.earlier_calls, request.answer_key)
+async def _call(request: Request, test: Test, context: FollowUpContext) -> Call:
+    shown = [await context.media_cache.show(*way) for way in ways_of_showing(request)]
+    earlier = await context.in_journal(context.journal.earlier_calls, request.answer_key)
     call = final_call(request, shown, earlier)
     return replace(call, parts=(*call.parts, test.text))
 
 
 def write_trace_tests(folder: Path, journal: Journal) -> None:
-    """Write the sidecar: whether each test left the answer as it was; none where nothing was tested."""
+    """Write the auxiliary table: whether each test left the answer as it was; none where nothing was tested."""
     replies = journal.followups.of(EARLY, MISTAKE)
     if not replies:
         (folder / FILE).unlink(missing_ok=True)

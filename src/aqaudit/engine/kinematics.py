@@ -1,4 +1,4 @@
-"""Measured movement: the sidecar ``kinematics.parquet`` of a run, from the joints that are at hand."""
+"""Measured movement: the auxiliary table ``kinematics.parquet`` of a run, from the joints that are at hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workers of a Ray cluster as the crew of a run (``--engine ray``).
+"""Workers of a Ray cluster as the executor of a run (``--engine ray``).
 
 Actors of Ray's core, not Ray Data's ``map_batches``: that gives rows back batch by batch, and does a batch anew when
 its actor dies, so replies that were paid for would wait in a worker, be lost with it and be asked for again. Here every
@@ -24,7 +24,7 @@ from anyio import to_thread
 from aqaudit import __version__
 from aqaudit.core.records import BadInput, PoseSource, Shown
 from aqaudit.engine.channel import slipped_out
-from aqaudit.engine.executor import Showing, make_shown
+from aqaudit.engine.executor import PrepareJob, run_job
 from aqaudit.engine.preparation import Prepared
 from aqaudit.media.cache import MediaStore
 from aqaudit.media.poses import Poses
@@ -54,7 +54,7 @@ class Trouble:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class WorkerPlace:
     """Where the driver works, so that relative paths mean the same to a worker, and what a worker must find there.
 
     ``estimates`` is the folder of estimated poses, None where the study estimates none. ``tokens`` are files that the
@@ -73,7 +73,7 @@ class Place:
 class Worker:
     """One process of the cluster; its methods run side by side in one event loop."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: WorkerPlace) -> None:
         with suppress(OSError):
             os.chdir(place.folder)
         self._store = MediaStore(place.media)
@@ -94,7 +94,7 @@ class Worker:
             self._models[name] = open_model(name, entry)
         return self._models[name]
 
-    async def look(self, place: Place) -> Trouble | None:
+    async def look(self, place: WorkerPlace) -> Trouble | None:
         """See whether this machine sees the driver's files and may write beside them."""
         host = socket.gethostname()
         if place.version != __version__:
@@ -111,10 +111,10 @@ class Worker:
             return Trouble(message=f"worker on {host}: cannot write to {place.media}: {error.strerror or error}")
         return None
 
-    async def prepare(self, showing: Showing) -> dict[str, Shown] | Trouble:
+    async def prepare(self, job: PrepareJob) -> dict[str, Shown] | Trouble:
         """Prepare media into the store of the run."""
         try:
-            return await to_thread.run_sync(make_shown, showing, self._store, self._poses)
+            return await to_thread.run_sync(run_job, job, self._store, self._poses)
         except BadInput as error:
             return Trouble(message=str(error))
         except OSError as error:
@@ -190,7 +190,7 @@ class _Hand:
 class _Pool:
     """Workers alike; each call goes to the one with the fewest open calls."""
 
-    def __init__(self, place: Place, size: int, **resources: Any) -> None:
+    def __init__(self, place: WorkerPlace, size: int, **resources: Any) -> None:
         # A worker that dies is started again; its calls are not, the run decides about them.
         hire = ray.remote(Worker).options(max_restarts=-1, max_task_retries=0, **resources)
         self.hands = [_Hand(hire.remote(place)) for _ in range(size)]
@@ -270,8 +270,8 @@ class _RemoteModel:
         await self._pool.close()
 
 
-class RayCrew:
-    """The crew of a cluster: a worker for each free core, and for models of provider ``hf`` one for each free GPU.
+class RayExecutor:
+    """The executor of a cluster: a worker for each free core, and for models of provider ``hf`` one for each free GPU.
 
     Where the cluster has no GPU, models of ``hf`` get one worker a machine.
     """
@@ -281,7 +281,7 @@ class RayCrew:
         self.media = out / "media"
         self._plan = prepared.plan
         estimates = prepared.sources.poses.estimates
-        self._place = Place(
+        self._place = WorkerPlace(
             version=__version__,
             folder=out.cwd(),
             media=self.media,
@@ -341,19 +341,17 @@ class RayCrew:
                     with suppress(OSError):  # gone since it was planned: its own requests will say so
                         yield path, None if path.is_dir() else path.stat().st_size
 
-    async def prepare(self, showing: Showing) -> dict[str, Shown]:
+    async def prepare(self, job: PrepareJob) -> dict[str, Shown]:
         """Prepare media on a worker; on another one where it is lost."""
         async with self._turns:
             for _ in range(_LOSSES):
                 try:
-                    made: dict[str, Shown] = await self._cores.one("prepare", showing)
+                    made: dict[str, Shown] = await self._cores.one("prepare", job)
                 except _LostError:
                     await anyio.sleep(_AWAY_S)
                 else:
                     return made
-        raise BadInput(
-            f"{showing.performance.media}: {_LOSSES} workers of the cluster were lost while they prepared it"
-        )
+        raise BadInput(f"{job.performance.media}: {_LOSSES} workers of the cluster were lost while they prepared it")
 
     def dismiss(self) -> None:
         """End all workers."""
@@ -364,7 +362,7 @@ class RayCrew:
 
 
 @contextmanager
-def workers(prepared: Prepared) -> Iterator[RayCrew]:
+def workers(prepared: Prepared) -> Iterator[RayExecutor]:
     """Hire workers of the cluster that ``RAY_ADDRESS`` names, or of one that is started on this machine for the run.
 
     A cluster that this process is connected to already is used as it is.
@@ -378,11 +376,11 @@ def workers(prepared: Prepared) -> Iterator[RayCrew]:
     if own:
         _connect(os.environ.get("RAY_ADDRESS", "").strip())
     try:
-        crew = RayCrew(prepared)
+        executor = RayExecutor(prepared)
         try:
-            yield crew
+            yield executor
         finally:
-            crew.dismiss()
+            executor.dismiss()
     finally:
         if own:
             ray.shutdown()

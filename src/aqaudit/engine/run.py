@@ -22,15 +22,15 @@ from anyio import to_thread
 from aqaudit.core.records import BadInput, Request
 from aqaudit.engine import folder
 from aqaudit.engine.asking import answer_row, ask_chain, item_columns, item_digest
-from aqaudit.engine.channel import Attempts, Brakes, Budget, DiskWatch, Line, StopAsking
+from aqaudit.engine.channel import Attempts, Budget, DiskWatch, ModelChannel, StopAsking, StopController
 from aqaudit.engine.estimate import check_prices, first_prices
-from aqaudit.engine.executor import Crew, Projector, gathered
-from aqaudit.engine.follow_ups import Asker, Desk, FollowTally
+from aqaudit.engine.executor import Executor, MediaCache, opened_executor
+from aqaudit.engine.follow_ups import FollowUpContext, FollowUpTally, FollowUpTask
 from aqaudit.engine.journal import Change, DiskFullError, EarlierCall, Failure, Journal
 from aqaudit.engine.kinematics import write_kinematics
 from aqaudit.engine.preparation import Prepared
 from aqaudit.engine.progress import ProgressLine, Tally
-from aqaudit.engine.traces import TraceJudge, askers, open_judge
+from aqaudit.engine.traces import TraceJudge, follow_up_tasks, open_judge
 from aqaudit.models.call import AskFailed, Model
 from aqaudit.study.plan import PlannedRequest
 from aqaudit.study.requests import ways_of_showing
@@ -44,10 +44,12 @@ CHUNK = 500
 class Queue:
     """The requests of one model that have no answer yet, looked up a chunk at a time as the plan is walked."""
 
-    def __init__(self, unanswered: Unanswered, line: Line, brakes: Brakes, planned: islice[PlannedRequest]) -> None:
+    def __init__(
+        self, unanswered: Unanswered, channel: ModelChannel, controller: StopController, planned: islice[PlannedRequest]
+    ) -> None:
         self._unanswered = unanswered
-        self._line = line
-        self._brakes = brakes
+        self._channel = channel
+        self._controller = controller
         self._planned = planned
         self._ready: deque[Request] = deque()
         self._turn = anyio.Lock()
@@ -57,14 +59,14 @@ class Queue:
     async def next(self) -> Request | None:
         """Return the next request to ask, None when the plan, the run or the model has come to its end."""
         async with self._turn:
-            while not self._ready and not self._brakes.on and not self._line.breaker.opened:
+            while not self._ready and not self._controller.on and not self._channel.breaker.opened:
                 chunk = list(islice(self._planned, CHUNK))
                 self.walked += len(chunk)
                 if not chunk:
                     self.ended = True
                     return None
                 self._ready.extend(await self._unanswered(chunk))
-            if self._brakes.on or self._line.breaker.opened or not self._ready:
+            if self._controller.on or self._channel.breaker.opened or not self._ready:
                 return None
             return self._ready.popleft()
 
@@ -84,13 +86,13 @@ class Outcome:
     tally: Tally
     stopped: str | None
     given_up: Mapping[str, str]
-    asides: tuple[FollowTally, ...] = ()
+    follow_ups: tuple[FollowUpTally, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
         """Whether every request of the plan has an answer."""
-        unasked = any(aside.failed for aside in self.asides)
+        unasked = any(follow_up.failed for follow_up in self.follow_ups)
         return not (self.stopped or self.given_up or self.tally.failed or self.tally.left or unasked)
 
 
@@ -110,15 +112,15 @@ def run_prepared(prepared: Prepared, *, quiet: bool = False, stop: Event | None 
     if options.max_usd is not None:
         check_prices(prepared)
         budget.guess_usd = first_prices(prepared)
-    with gathered(prepared) as crew:
-        models = {name: crew.open(name, entry) for name, entry in study.models.items()}
-        judge = open_judge(study, options, crew.open)
-        return _run(prepared, crew, models, judge, budget, quiet=quiet, stop=stop)
+    with opened_executor(prepared) as executor:
+        models = {name: executor.open(name, entry) for name, entry in study.models.items()}
+        judge = open_judge(study, options, executor.open)
+        return _run(prepared, executor, models, judge, budget, quiet=quiet, stop=stop)
 
 
 def _run(
     prepared: Prepared,
-    crew: Crew,
+    executor: Executor,
     models: Mapping[str, Model],
     judge: TraceJudge | None,
     budget: Budget,
@@ -128,16 +130,16 @@ def _run(
 ) -> Outcome:
     study, options = prepared.study, prepared.options
     with folder.opened(options.out, study.name) as journal:
-        crew.begin()
+        executor.begin()
         folder.keep_study(options.out, study.text)
         folder.keep_datasets(options.out, (planned.dataset for planned in prepared.plan.datasets))
 
         async def main() -> Outcome:
-            engine = _Engine(prepared, crew, journal, budget, ProgressLine(quiet=quiet), stop)
+            engine = _Engine(prepared, executor, journal, budget, ProgressLine(quiet=quiet), stop)
             try:
                 outcome = await engine.run(models)
-                for asker in askers(study, models, options.limit, judge):
-                    outcome = outcome if outcome.stopped else await engine.aside(asker, outcome)
+                for task in follow_up_tasks(study, models, options.limit, judge):
+                    outcome = outcome if outcome.stopped else await engine.follow_up(task, outcome)
                 return outcome
             finally:
                 await _close(models if judge is None else {**models, "": judge.model})
@@ -174,22 +176,22 @@ class _Engine:
     def __init__(
         self,
         prepared: Prepared,
-        crew: Crew,
+        executor: Executor,
         journal: Journal,
         budget: Budget,
         progress: ProgressLine,
         stop: Event | None,
     ) -> None:
         self._prepared = prepared
-        self._crew = crew
+        self._executor = executor
         self._options = prepared.options
         self._journal = journal
         self._progress = progress
         self._stop = stop
         self._journal_turn = anyio.CapacityLimiter(1)
-        self._brakes = Brakes(DiskWatch(self._options.out), budget)
-        self._projector = Projector(
-            crew.media, crew.prepare, prepared.sources, prepared.study, journal, self._in_journal
+        self._controller = StopController(DiskWatch(self._options.out), budget)
+        self._media_cache = MediaCache(
+            executor.media, executor.prepare, prepared.sources, prepared.study, journal, self._in_journal
         )
         self._tally = Tally()
         self._answered: set[str] = set()
@@ -205,20 +207,20 @@ class _Engine:
             The journal cannot be read, or the plan cannot be written out. What was in flight is kept before.
         """
         plan, rng = self._prepared.plan, random.Random(self._prepared.study.seed)
-        lines = [
-            Line(
+        channels = [
+            ModelChannel(
                 name=name,
                 model=models[name],
                 entry=entry,
-                brakes=self._brakes,
+                controller=self._controller,
                 tally=self._tally,
                 rng=rng,
                 max_wait_s=self._options.max_wait_s,
             )
             for name, entry in self._prepared.study.models.items()
         ]
-        for line in lines:
-            size = plan.count(line.name)
+        for channel in channels:
+            size = plan.count(channel.name)
             self._tally.planned += size if self._options.limit is None else min(size, self._options.limit)
         await self._note("running")
         # Read whole, not looked up one by one: a tenth of the time, and a tenth of the memory that answering takes.
@@ -229,49 +231,53 @@ class _Engine:
                 background.start_soon(self._watch_signals, work.cancel_scope)
                 background.start_soon(self._watch_stop)
                 background.start_soon(self._draw)
-                for line in lines:
+                for channel in channels:
                     queue = Queue(
-                        self.unanswered, line, self._brakes, islice(plan.planned(line.name), self._options.limit)
+                        self.unanswered,
+                        channel,
+                        self._controller,
+                        islice(plan.planned(channel.name), self._options.limit),
                     )
                     queues.append(queue)
-                    for _ in range(self._crew.width(line.entry)):
-                        work.start_soon(self._work, line, queue)
-            if self._tally.found and not self._brakes.on:
+                    for _ in range(self._executor.width(channel.entry)):
+                        work.start_soon(self._work, channel, queue)
+            if self._tally.found and not self._controller.on:
                 await self._relabel()
             background.cancel_scope.cancel()
         self._progress.clear()
         if all(queue.ended for queue in queues):
             # Now it is known how many of the planned ones were equal.
             self._tally.planned = sum(queue.walked for queue in queues)
-        await self._note(self._brakes.reason or "ended")
+        await self._note(self._controller.reason or "ended")
         if isinstance(self._fault, sqlite3.Error):
             raise BadInput(f"{self._journal.path}: cannot be read: {self._fault}; restore it or choose another --out")
         if self._fault is not None:
             raise self._fault
-        given_up = {line.name: line.breaker.opened for line in lines if line.breaker.opened}
+        given_up = {channel.name: channel.breaker.opened for channel in channels if channel.breaker.opened}
         return Outcome(tally=self._tally, stopped=self._stopped(), given_up=given_up)
 
     def _stopped(self) -> str | None:
         lost = f"; {self._lost} replies could not be kept and will be asked for again" if self._lost else ""
-        return self._brakes.reason and self._brakes.reason + lost
+        return self._controller.reason and self._controller.reason + lost
 
-    async def aside(self, asker: Asker, outcome: Outcome) -> Outcome:
+    async def follow_up(self, task: FollowUpTask, outcome: Outcome) -> Outcome:
         """Let somebody ask about the answers that there are, within the limits of this run."""
-        line = Line(name=asker.name, model=asker.model, entry=asker.entry, brakes=self._brakes, tally=self._tally,
+        channel = ModelChannel(name=task.name, model=task.model, entry=task.entry,
+                    controller=self._controller, tally=self._tally,
                     rng=random.Random(self._prepared.study.seed), max_wait_s=self._options.max_wait_s)  # fmt: skip
-        desk = Desk(line=line, journal=self._journal, in_journal=self._in_journal, keep=self._keep,
-                    projector=self._projector, plan=self._prepared.plan, tally=FollowTally(what=asker.what)
+        context = FollowUpContext(channel=channel, journal=self._journal, in_journal=self._in_journal, keep=self._keep,
+                    media_cache=self._media_cache, plan=self._prepared.plan, tally=FollowUpTally(what=task.what)
                     )  # fmt: skip
-        await asker.begin(desk)
+        await task.begin(context)
         async with anyio.create_task_group() as background:
             async with anyio.create_task_group() as work:
                 background.start_soon(self._watch_signals, work.cancel_scope)
                 background.start_soon(self._watch_stop)
-                for _ in range(self._crew.width(asker.entry)):
-                    work.start_soon(asker.work, desk)
+                for _ in range(self._executor.width(task.entry)):
+                    work.start_soon(task.work, context)
             background.cancel_scope.cancel()
-        given_up = {asker.name: line.breaker.opened} if line.breaker.opened else {}
-        return replace(outcome, asides=(*outcome.asides, desk.tally), stopped=self._stopped(),
+        given_up = {task.name: channel.breaker.opened} if channel.breaker.opened else {}
+        return replace(outcome, follow_ups=(*outcome.follow_ups, context.tally), stopped=self._stopped(),
                        given_up={**outcome.given_up, **given_up})  # fmt: skip
 
     async def _note(self, state: str) -> None:
@@ -291,12 +297,12 @@ class _Engine:
                 if asked_to_end:
                     work.cancel()
                 asked_to_end = True
-                self._brakes.stop("interrupted")
+                self._controller.stop("interrupted")
 
     async def _watch_stop(self) -> None:
-        while self._stop is not None and not self._brakes.on:
+        while self._stop is not None and not self._controller.on:
             if self._stop.is_set():
-                self._brakes.stop("interrupted")
+                self._controller.stop("interrupted")
             await anyio.sleep(0.1)
 
     async def _draw(self) -> None:
@@ -319,26 +325,26 @@ class _Engine:
         """Bring the labels of answers found from earlier runs up to date with the data set; no model is needed."""
         for name in self._prepared.study.models:
             planned = self._prepared.plan.planned(name)
-            while not self._brakes.on and (chunk := list(islice(planned, CHUNK))):
+            while not self._controller.on and (chunk := list(islice(planned, CHUNK))):
                 try:
                     self._tally.relabelled += await self._in_journal(_relabel, self._journal, chunk)
                 except DiskFullError as error:
-                    self._brakes.stop(str(error))
+                    self._controller.stop(str(error))
 
-    async def _work(self, line: Line, queue: Queue) -> None:
+    async def _work(self, channel: ModelChannel, queue: Queue) -> None:
         try:
             while (request := await queue.next()) is not None:
-                await self._answer(line, request)
+                await self._answer(channel, request)
         except Exception as error:  # noqa: BLE001 - it is raised again once the others have kept what they paid for
             self._fault = self._fault or error
-            self._brakes.stop(f"{type(error).__name__} in AQAudit")
+            self._controller.stop(f"{type(error).__name__} in AQAudit")
 
-    async def _answer(self, line: Line, request: Request) -> None:
+    async def _answer(self, channel: ModelChannel, request: Request) -> None:
         """Ask one request to its end: an answer kept, a failure kept, or left unasked because the run is ending."""
-        attempts = Attempts(line=line)
+        attempts = Attempts(channel=channel)
         try:
-            self._brakes.check()
-            shown = [await self._projector.show(*way) for way in ways_of_showing(request)]
+            self._controller.check()
+            shown = [await self._media_cache.show(*way) for way in ways_of_showing(request)]
             several = len(request.chain.steps) > 1
             earlier = await self._in_journal(self._journal.earlier_calls, request.answer_key) if several else ()
 
@@ -348,9 +354,9 @@ class _Engine:
             timed, calls = await ask_chain(request, shown, earlier, attempts.ask, keep)
             row = answer_row(
                 request,
-                line.entry,
+                channel.entry,
                 study=self._prepared.study.name,
-                endpoint=line.model.endpoint,
+                endpoint=channel.model.endpoint,
                 shown=shown,
                 timed=timed,
                 earlier=calls,
@@ -358,16 +364,16 @@ class _Engine:
         except StopAsking:
             return
         except AskFailed as failed:
-            await self._fail(line, request, failed, attempts.count)
+            await self._fail(channel, request, failed, attempts.count)
             return
         except OSError as error:
-            self._brakes.stop(f"cannot write to {self._options.out}: {error.strerror or error}")
+            self._controller.stop(f"cannot write to {self._options.out}: {error.strerror or error}")
             return
         except sqlite3.Error:
             raise
         except Exception as error:  # noqa: BLE001 - a fault in one request, of a plug-in perhaps, costs that one only
             cause = f"{type(error).__name__} while this request was prepared or its reply read"
-            await self._fail(line, request, AskFailed("internal", cause), attempts.count)
+            await self._fail(channel, request, AskFailed("internal", cause), attempts.count)
             return
         if await self._keep(self._journal.add, row, request, item_digest(request.question)):
             self._tally.answer(row)
@@ -385,7 +391,7 @@ class _Engine:
                     with anyio.CancelScope(shield=True):
                         await self._in_journal(write, *args)
                 except DiskFullError as error:
-                    self._brakes.stop(str(error))
+                    self._controller.stop(str(error))
                     if time.monotonic() >= give_up:
                         return False
                     await anyio.sleep(1)
@@ -395,7 +401,7 @@ class _Engine:
         finally:
             self._lost += not kept
 
-    async def _fail(self, line: Line, request: Request, failed: AskFailed, attempts: int) -> None:
+    async def _fail(self, channel: ModelChannel, request: Request, failed: AskFailed, attempts: int) -> None:
         self._tally.failed[failed.cause] += 1
         question = request.question
         failure = Failure(
@@ -404,7 +410,7 @@ class _Engine:
             dataset=question.dataset,
             task=question.task,
             kind=question.kind,
-            model=line.name,
+            model=channel.name,
             question_id=question.question_id,
             performance_id=question.performance.id,
             cause=failed.cause,
@@ -412,12 +418,12 @@ class _Engine:
             status=failed.status,
             attempts=attempts,
             failed_at=datetime.now(UTC),
-            endpoint=line.model.endpoint,
+            endpoint=channel.model.endpoint,
         )
         try:
             await self._in_journal(self._journal.fail, failure)
         except DiskFullError as error:
-            self._brakes.stop(str(error))
+            self._controller.stop(str(error))
 
 
 def _relabel(journal: Journal, planned: list[PlannedRequest]) -> int:

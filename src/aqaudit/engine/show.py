@@ -29,7 +29,7 @@ from aqaudit.engine.preparation import MediaSources
 from aqaudit.media.cache import MediaStore
 from aqaudit.media.prepare import prepare
 from aqaudit.models.settings import ModelEntry
-from aqaudit.study.pairs import Partners
+from aqaudit.study.pairs import SwapPairing
 from aqaudit.study.requests import ways_of_showing
 from aqaudit.study.study import Study
 
@@ -227,7 +227,7 @@ def sheet_of(
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         store = MediaStore(Path(folder))
-        partner = Partners(dataset, study.seed, study.spec.swap).of(performance)
+        partner = SwapPairing(dataset, study.seed, study.spec.swap).of(performance)
         for name, spec in _specs(study, model, frames, image=sources.is_image(performance)):
             instead = partner if spec.perturbation == "swapped" else None
             if spec.perturbation == "swapped" and partner is None:

@@ -1,4 +1,4 @@
-"""The sidecar ``trace_steps.parquet``: the steps of every trace, tagged by rules and by judge models."""
+"""The auxiliary table ``trace_steps.parquet``: the steps of every trace, tagged by rules and by judge models."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from polars.io.plugins import register_io_source
 from aqaudit.core.auxiliary import SCHEMAS
 from aqaudit.core.records import BadInput, Cell, Chain, MediaSpec, Performance, Question, Request, nearest
 from aqaudit.engine.estimate import check_price
-from aqaudit.engine.follow_ups import Desk, TraceTests, follow_key
+from aqaudit.engine.follow_ups import FollowUpContext, TraceTests, follow_up_key
 from aqaudit.engine.journal import FollowUp, Journal
 from aqaudit.engine.preparation import RunOptions
 from aqaudit.models import catalog
@@ -106,26 +106,26 @@ class TraceJudge:
         """What is done, in words."""
         return f"traces tagged by {self.name}"
 
-    async def begin(self, desk: Desk) -> None:
+    async def begin(self, context: FollowUpContext) -> None:
         """Look up what there is to tag, and what was tagged before."""
-        self._keys = await desk.in_journal(desk.journal.reasoned)
+        self._keys = await context.in_journal(context.journal.reasoned)
         self._keys.reverse()
-        desk.done = await desk.in_journal(desk.journal.followups.keys, JUDGED)
+        context.done = await context.in_journal(context.journal.followups.keys, JUDGED)
 
-    async def work(self, desk: Desk) -> None:
+    async def work(self, context: FollowUpContext) -> None:
         """Ask about one trace after the other until none is left."""
-        while desk.open and (todo := await self._next(desk)) is not None:
+        while context.open and (todo := await self._next(context)) is not None:
             answer_key, text, count = todo
-            key = follow_key(JUDGED, self.entry, f"{answer_key}\n{text}")
+            key = follow_up_key(JUDGED, self.entry, f"{answer_key}\n{text}")
             # A server that knows no structured output says so; the prompt asks for the same form in words.
             calls = [_call(key, text, structured=True), _call(key, text, structured=False)]
-            said = await desk.ask(calls, key=key, answer_key=answer_key, purpose=JUDGED, part=load(TEMPLATE).id)
-            desk.tally.unreadable += said is not None and read_tags(said, count) is None
+            said = await context.ask(calls, key=key, answer_key=answer_key, purpose=JUDGED, part=load(TEMPLATE).id)
+            context.tally.unreadable += said is not None and read_tags(said, count) is None
 
-    async def _next(self, desk: Desk) -> tuple[str, str, int] | None:
+    async def _next(self, context: FollowUpContext) -> tuple[str, str, int] | None:
         while not self._ready and self._keys:
             taken = [self._keys.pop() for _ in range(min(_JUDGE_CHUNK, len(self._keys)))]
-            texts = await desk.in_journal(desk.journal.reasonings, taken)
+            texts = await context.in_journal(context.journal.reasonings, taken)
             for answer_key, said in texts.items():
                 found = rules.split(rules.trace_of(*said))
                 if found:
@@ -157,7 +157,7 @@ _OBJECT = re.compile(r"\{.*\}", re.DOTALL)
 
 
 def write_trace_steps(folder: Path, journal: Journal) -> None:
-    """Write the sidecar of a run folder, whole or not at all; none where no answer came with reasoning.
+    """Write the auxiliary table of a run folder, whole or not at all; none where no answer came with reasoning.
 
     The rule scorer's tags of an earlier writing are taken over while its lexicon is the same: answers do not change.
     """
@@ -187,7 +187,7 @@ def _kept(path: Path) -> pl.DataFrame | None:
     try:
         frame = pl.read_parquet(path) if path.is_file() else None
     except (pl.exceptions.PolarsError, OSError):
-        return None  # a broken sidecar is made anew
+        return None  # a broken auxiliary table is made anew
     if frame is None or dict(frame.schema) != dict(_SCHEMA):
         return None
     return frame.filter(pl.col("scorer") == rules.scorer())
@@ -241,7 +241,7 @@ def read_tags(said: str, count: int) -> list[str] | None:
     return [tag for tag in given if tag is not None] if given and all(tag in TAGS for tag in given) else None
 
 
-def askers(
+def follow_up_tasks(
     study: Study, models: Mapping[str, Model], limit: int | None, judge: TraceJudge | None
 ) -> list[TraceTests | TraceJudge]:
     """Return those who ask about a run's answers afterwards: the tests of each model's reasoning, then the judge."""

@@ -36,7 +36,7 @@ _SURE = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Curve:
+class GapCurve:
     """A fitted curve and what it rests on: points (mean gap, pairs, accuracy), parameters a, b, l, the gap at 75 %."""
 
     points: tuple[tuple[float, int, float], ...]
@@ -62,7 +62,7 @@ def reaches(scale: Floats | float, shape: Floats | float, lapse: Floats | float)
     return np.asarray(np.where(left > 0, at, np.inf))
 
 
-def fit(frame: pl.DataFrame) -> tuple[Curve | None, Estimate]:
+def fit(frame: pl.DataFrame) -> tuple[GapCurve | None, Estimate]:
     """Return the fitted curve, None where there is none, and the estimate of the gap at 75 %."""
     found = preferences(frame).filter(pl.col("gap").is_not_null() & pl.col("credit").is_not_null())
     if found.is_empty() or found["gap"].n_unique() < 3:
@@ -116,7 +116,7 @@ def _bins(gap: Floats) -> tuple[NDArray[np.int64], Floats]:
     return bins.astype(np.int64), np.bincount(bins[order], weights=gap[order], minlength=used.size) / count
 
 
-def _curve(centres: Floats, total: Floats) -> Curve:
+def _curve(centres: Floats, total: Floats) -> GapCurve:
     n, right = total[: centres.size], total[centres.size :]
     scales, shapes, lapses = _grid()
     middle = float(centres.max()) / 3
@@ -131,7 +131,7 @@ def _curve(centres: Floats, total: Floats) -> Curve:
     found = optimize.minimize(loss, start, bounds=bounds, method="L-BFGS-B")
     scale, shape, lapse = found.x if found.fun <= loss(start) else start
     points = tuple((float(g), int(k), float(c / k)) for g, k, c in zip(centres, n, right, strict=True))
-    return Curve(points=points, scale=float(np.exp(scale)), shape=float(np.exp(shape)), lapse=float(lapse))
+    return GapCurve(points=points, scale=float(np.exp(scale)), shape=float(np.exp(shape)), lapse=float(lapse))
 
 
 @cache

@@ -49,7 +49,7 @@ class Quantity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Curve:
+class PsychometricCurve:
     """A fitted curve.
 
     ``threshold`` is the severity at which the curve, corrected for guesses and lapses, is .5; ``threshold_75`` where it
@@ -82,7 +82,7 @@ class Curve:
         return float(weights[values <= severity].sum())
 
 
-def fit(trials: Trials) -> Curve | None:
+def fit(trials: Trials) -> PsychometricCurve | None:
     """Fit a curve to counted answers; None with fewer than two severities, where there is no curve to speak of.
 
     Notes
@@ -102,7 +102,7 @@ def fit(trials: Trials) -> Curve | None:
     return _read(levels, axes, _posterior(levels, total, said, axes, effect), effect)
 
 
-def difference(first: Curve, second: Curve) -> Quantity:
+def difference(first: PsychometricCurve, second: PsychometricCurve) -> Quantity:
     """Return the threshold of ``second`` minus that of ``first``, their posteriors taken as independent.
 
     For two framings of the same items, which go together rather than against each other, the interval is no too
@@ -216,7 +216,7 @@ def _design_effect(trials: Trials, at: tuple[float, float, float, float]) -> flo
     return worst * float(few) ** 2
 
 
-def _read(levels: Floats, axes: _Axes, weight: Floats, effect: float) -> Curve:
+def _read(levels: Floats, axes: _Axes, weight: Floats, effect: float) -> PsychometricCurve:
     threshold, width, guess, lapse = axes
     both = weight.sum(axis=(2, 3)).ravel()
     m, w = (grid.ravel() for grid in np.meshgrid(threshold, width, indexing="ij"))
@@ -224,7 +224,7 @@ def _read(levels: Floats, axes: _Axes, weight: Floats, effect: float) -> Curve:
     amplitude = 1 - guess[:, np.newaxis] - lapse[np.newaxis]
     rise = ((last - first)[:, np.newaxis] * amplitude.ravel()[np.newaxis]).ravel()
     of_width = _quantity(width, _marginal(weight, 1))
-    return Curve(
+    return PsychometricCurve(
         threshold=_quantity(threshold, _marginal(weight, 0)),
         threshold_75=_quantity(m + w * np.log(3) / SPREAD, both),
         width=of_width,

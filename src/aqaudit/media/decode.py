@@ -22,7 +22,7 @@ class UnsureError(Exception):
     """A file reads otherwise than its index says, or something in it looks odd; a longer way decides."""
 
 
-class Stretch(NamedTuple):
+class DecodeRange(NamedTuple):
     """The packets (places in decoding order) ``first``, a key frame, to ``last``, and the frames wanted of them."""
 
     first: int
@@ -30,16 +30,16 @@ class Stretch(NamedTuple):
     frames: list[int]
 
 
-def stretches(index: VideoIndex, wanted: Sequence[int]) -> list[Stretch]:
+def decode_ranges(index: VideoIndex, wanted: Sequence[int]) -> list[DecodeRange]:
     """Group wanted frames (positions in ``index.shown``, increasing) into stretches: overlapping ones become one."""
-    found: list[Stretch] = []
+    found: list[DecodeRange] = []
     for position, last in zip(wanted, index.packets(wanted), strict=True):
         first = index.key(last)
         if found and first <= found[-1].last:
             begin, end, inside = found[-1]
-            found[-1] = Stretch(begin, max(end, last), [*inside, position])
+            found[-1] = DecodeRange(begin, max(end, last), [*inside, position])
         else:
-            found.append(Stretch(first, last, [position]))
+            found.append(DecodeRange(first, last, [position]))
     return found
 
 
@@ -106,7 +106,7 @@ def decode(index: VideoIndex, wanted: Sequence[int], deadline: Deadline) -> Iter
     given = 0
     for quick in (True, False) if index.stamped else ():
         try:
-            for item in islice(_decode_stretches(index, wanted, deadline, quick=quick), given, None):
+            for item in islice(_decode_ranges(index, wanted, deadline, quick=quick), given, None):
                 yield item
                 given += 1
         except (UnsureError, av.error.FFmpegError):
@@ -115,9 +115,7 @@ def decode(index: VideoIndex, wanted: Sequence[int], deadline: Deadline) -> Iter
     yield from islice(_decode_all(index, wanted, deadline), given, None)
 
 
-def _decode_stretches(
-    index: VideoIndex, wanted: Sequence[int], deadline: Deadline, *, quick: bool
-) -> Iterator[Decoded]:
+def _decode_ranges(index: VideoIndex, wanted: Sequence[int], deadline: Deadline, *, quick: bool) -> Iterator[Decoded]:
     targets = index.packets(wanted)
     stamps = {int(index.shown[position]) for position in wanted}
     if any(index.reaches(harmed, targets) for harmed in index.harmed):
@@ -126,7 +124,7 @@ def _decode_stretches(
         context = decoder(stream)
         skipping = context.name in _SKIPPING
         coded = numbered(index, container, stream, index.key(targets[0]))
-        for first, last, inside in stretches(index, wanted):
+        for first, last, inside in decode_ranges(index, wanted):
             coming = iter(inside)
             expected = next(coming, None)
             for number, packet in coded:

@@ -21,7 +21,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from aqaudit.media.damage import blanked, damaged_units, fragment_damage, length_size, matroska_damage
+from aqaudit.media.integrity import blanked, damaged_units, fragment_damage, length_size, matroska_damage
 from aqaudit.media.video import DECODE_SECONDS, Deadline, MediaError, decoder, open_video, packets
 
 MAX_PACKETS = 10_000_000

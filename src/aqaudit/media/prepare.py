@@ -32,8 +32,8 @@ from aqaudit.pose.coco17 import Keypoints
 _IN_MEMORY = 64 * 2**20
 
 
-class Showing:
-    """One way of showing a clip: takes frames as they are decoded, in the order of the source, each once.
+class FrameCollector:
+    """One way of collector a clip: takes frames as they are decoded, in the order of the source, each once.
 
     Parameters
     ----------
@@ -200,7 +200,7 @@ def prepare(
     instead: Performance | None = None,
     draw: str = "",
 ) -> Shown:
-    """Prepare one way of showing a performance; see :func:`prepare_all`."""
+    """Prepare one way of collector a performance; see :func:`prepare_all`."""
     return prepare_all(performance, [spec], store, poser=poser, instead=instead, draw=draw)[0]
 
 
@@ -288,7 +288,7 @@ def _shown(
     clip = opened(performance)
     pose = _pose(performance, clip, specs, poser)
     results: dict[int, Shown] = {}
-    showings: dict[int, Showing] = {}
+    collectors: dict[int, FrameCollector] = {}
     with ExitStack() as closing:
         for number, spec in enumerate(specs):
             chosen = sample(clip.times_s, clip.part, spec)
@@ -298,16 +298,16 @@ def _shown(
             elif index is not None:
                 results[number] = _as_copy(clip, index, chosen, spec, store)
             else:
-                showing = _showing(clip, spec, chosen.positions, _times(clip, chosen), chosen.fps, pose, draw)
-                closing.callback(showing.close)
-                showings[number] = showing
-        wanted = sorted({at for showing in showings.values() for at in showing.wanted})
+                collector = _collector(clip, spec, chosen.positions, _times(clip, chosen), chosen.fps, pose, draw)
+                closing.callback(collector.close)
+                collectors[number] = collector
+        wanted = sorted({at for collector in collectors.values() for at in collector.wanted})
         if wanted:
             for at, still in clip.stills(wanted):
-                for showing in showings.values():
-                    if at in showing.wanted:
-                        showing.take(at, still, store)
-        results |= {number: showing.result(store) for number, showing in showings.items()}
+                for collector in collectors.values():
+                    if at in collector.wanted:
+                        collector.take(at, still, store)
+        results |= {number: collector.result(store) for number, collector in collectors.items()}
     return [results[number] for number in range(len(specs))]
 
 
@@ -319,7 +319,7 @@ def _pose(performance: Performance, clip: Clip, specs: Sequence[MediaSpec], pose
     return poser(performance, clip)
 
 
-def _showing(
+def _collector(
     clip: Clip,
     spec: MediaSpec,
     positions: Sequence[int],
@@ -328,14 +328,14 @@ def _showing(
     pose: Keypoints | None,
     draw: str,
     size: tuple[int, int] | None = None,
-) -> Showing:
+) -> FrameCollector:
     still = clip.source is None
     even = spec.form == "video" and not still  # as H.264 wants them
     try:
         drawn = drawing(spec, even=even, first=clip.part.first, pose=pose)
     except MediaError as error:
         raise MediaError(f"{clip.path}: {error}") from None
-    return Showing(
+    return FrameCollector(
         clip.path, spec, drawn, positions, times_s, None if still else fps, still=still,
         seed=f"{spec.seed}/{draw}", size=size,
     )  # fmt: skip
@@ -362,13 +362,13 @@ def _swapped(
         return _text(pose, [at - other.part.first for at in positions], times, chosen.fps, spec, store)
     own = _pose(performance, clip, [spec], poser) if spec.view == "crop" else None
     size = _size(clip, spec, own)
-    showing = _showing(other, spec, positions, times, chosen.fps, pose, "", size)
+    collector = _collector(other, spec, positions, times, chosen.fps, pose, "", size)
     try:
-        for at, still in other.stills(sorted(showing.wanted)):
-            showing.take(at, still, store)
-        return showing.result(store)
+        for at, still in other.stills(sorted(collector.wanted)):
+            collector.take(at, still, store)
+        return collector.result(store)
     finally:
-        showing.close()
+        collector.close()
 
 
 def _size(clip: Clip, spec: MediaSpec, pose: Keypoints | None) -> tuple[int, int]:

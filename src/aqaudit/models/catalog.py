@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from aqaudit.core.records import BadInput, nearest
 from aqaudit.models.call import Model
-from aqaudit.models.settings import BUILT_IN, PLUG_INS, ModelEntry, Planted, _OnlyFor
+from aqaudit.models.settings import BUILT_IN, PLUG_INS, ModelEntry, SimulatedBiases, _OnlyFor
 
 
 def load(name: str, table: Mapping[str, object]) -> ModelEntry:
@@ -50,7 +50,7 @@ def _first_problem(error: ValidationError) -> str:
         return f"{key}: is missing; allowed: {', '.join(BUILT_IN)}"
     value = problem["input"]
     if problem["type"] == "extra_forbidden":
-        return f"{key}: unknown key{nearest(str(problem['loc'][-1]), Planted.model_fields)}"
+        return f"{key}: unknown key{nearest(str(problem['loc'][-1]), SimulatedBiases.model_fields)}"
     if problem["type"] == "literal_error":
         allowed = [word.strip(" '") for word in problem["ctx"]["expected"].replace(" or ", ", ").split(",")]
         return f"{key}: {value!r} is not allowed{nearest(str(value), allowed)}"

@@ -31,7 +31,7 @@ from pydantic_ai.providers.openai import OpenAIProvider
 from aqaudit.core.records import MediaPart
 from aqaudit.models.call import AskFailed, Call, Reply
 from aqaudit.models.failures import explain, redact
-from aqaudit.models.replies import option_logprobs, split_thoughts
+from aqaudit.models.replies import option_logprobs, split_reasoning
 from aqaudit.models.settings import ModelEntry
 
 #: Bytes of a file that are read and encoded at once; a multiple of 3, so that the pieces' base64 joins.
@@ -280,7 +280,7 @@ class ChatServerModel:
         details = response.provider_details or {}
         said = "".join(part.content for part in response.parts if isinstance(part, TextPart))
         thought = "\n".join(part.content for part in response.parts if isinstance(part, ThinkingPart))
-        text, inline = split_thoughts(said)
+        text, inline = split_reasoning(said)
         reasoning = "\n".join(filter(None, (thought, inline))) or None
         finish = str(details.get("finish_reason") or response.finish_reason or "") or None
         extra: dict[str, object] = {}

@@ -23,7 +23,7 @@ from aqaudit.core.records import BadInput, MediaPart
 from aqaudit.models import part_files
 from aqaudit.models.call import AskFailed, Call, Reply
 from aqaudit.models.hf_loading import Loaded, load, ran_out
-from aqaudit.models.replies import split_thoughts
+from aqaudit.models.replies import split_reasoning
 from aqaudit.models.settings import ModelEntry
 
 _OPEN, _CLOSE = "<answer>", "</answer>"
@@ -380,7 +380,7 @@ class LocalModel:
             if self.entry.logprobs and call.final and call.option_words:
                 alone = tensors if len(prompts) == 1 else batch([prompt], self._loaded)
                 logprobs = option_logprobs(alone, self._loaded, one, call.option_words)
-            text, reasoning = split_thoughts(one.text)
+            text, reasoning = split_reasoning(one.text)
             replies.append(
                 Reply(
                     text=text,

@@ -103,7 +103,7 @@ def _number(value: object) -> float:
 _CLOSED = re.compile(r"<think>(.*?)</think>", re.DOTALL)
 
 
-def split_thoughts(text: str) -> tuple[str, str | None]:
+def split_reasoning(text: str) -> tuple[str, str | None]:
     """Split inline reasoning from a text.
 
     ``<think>…</think>`` blocks are reasoning; so is everything before a ``</think>`` that nothing opened (chat

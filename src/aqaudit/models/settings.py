@@ -24,7 +24,7 @@ Signed = Annotated[float, Field(ge=-1, le=1)]
 Trace = Literal["observed", "assumed", "prestige", "canonical", "popular", "contradicted"]
 
 
-class Planted(BaseModel):
+class SimulatedBiases(BaseModel):
     """What is planted into a simulated judge; nothing by default.
 
     Attributes
@@ -192,7 +192,7 @@ class ModelEntry(BaseModel):
     logprobs: bool = False
     skill: Annotated[float, Field(ge=0, le=1)] = 0.5
     bias: Annotated[float, Field(ge=0, le=1)] = 0.5
-    planted: Planted = Planted()
+    planted: SimulatedBiases = SimulatedBiases()
     latency_s: Annotated[float, Field(ge=0)] = 0.0
 
     @model_validator(mode="before")

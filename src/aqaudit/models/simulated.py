@@ -13,7 +13,7 @@ it; otherwise it looks at nothing and answers from its prior. s is 0 without a p
 * ``score``: the prior is a normal draw around the middle of the scale with a standard deviation of a sixth of its
   range, clipped to the scale and rounded to its step (to a hundredth of the range where there is none).
 
-Flaws are planted on top of that (:class:`aqaudit.models.settings.Planted`).
+Flaws are planted on top of that (:class:`aqaudit.models.settings.SimulatedBiases`).
 
 All draws come from a hash of the request's ``answer_key``, for a ``stable`` judge of its question: the same request is
 always answered alike.
@@ -31,26 +31,26 @@ import anyio
 
 from aqaudit.core.records import LETTERS, TRUE_FALSE, Perturbation, Question, Request, Scale, claims
 from aqaudit.models.call import AskFailed, Call, Reply
-from aqaudit.models.settings import ModelEntry, Planted, Trace
+from aqaudit.models.settings import ModelEntry, SimulatedBiases, Trace
 
 _NO_PICTURE: frozenset[Perturbation] = frozenset({"blank", "text_only", "region_blur"})
 _NO_MOTION: frozenset[Perturbation] = frozenset({"frozen", "shuffled", "reversed"})
 
 
-def sight(skill: float, planted: Planted, request: Request) -> float:
+def sight(skill: float, biases: SimulatedBiases, request: Request) -> float:
     """Return the probability that a judge perceives the truth of a request."""
     question, perturbation = request.question, request.cell.perturbation
     if perturbation in _NO_PICTURE:
-        return planted.leak
-    if planted.weak_tag is not None:
-        tag, _, value = planted.weak_tag.partition("=")
+        return biases.leak
+    if biases.weak_tag is not None:
+        tag, _, value = biases.weak_tag.partition("=")
         if question.performance.tags.get(tag) == value:
-            skill = planted.weak_skill
-    if question.kind == "prefer" and _gap(request) < planted.gap:
+            skill = biases.weak_skill
+    if question.kind == "prefer" and _gap(request) < biases.gap:
         skill = 0.0
     if perturbation in _NO_MOTION:
-        skill *= 1 - planted.motion
-    return max(skill, planted.leak)
+        skill *= 1 - biases.motion
+    return max(skill, biases.leak)
 
 
 def as_shown(question: Question) -> Question:
@@ -185,11 +185,11 @@ def _logprobs(request: Request, word: str, right: float, confidence: float | Non
     return {option: math.log(sure if option == word else 1 - sure) for option in TRUE_FALSE[request.cell.answer_words]}
 
 
-def _placed(planted: Planted, flaw: random.Random, shown: str) -> str | None:
+def _placed(biases: SimulatedBiases, flaw: random.Random, shown: str) -> str | None:
     """Return the first or last letter shown where the judge takes it unseen."""
-    if flaw.random() >= 2 * abs(planted.position):
+    if flaw.random() >= 2 * abs(biases.position):
         return None
-    return shown[0] if planted.position > 0 else shown[-1]
+    return shown[0] if biases.position > 0 else shown[-1]
 
 
 def _choice(request: Request, draw: random.Random, *, sees: bool) -> str:
@@ -217,9 +217,9 @@ def _preferred(question: Question) -> str | None:
     return question.gold_prefer if question.gold_prefer in {"this", "other"} else None
 
 
-def _on_scale(draw: random.Random, scale: Scale, planted: Planted, truth: float | None) -> float:
+def _on_scale(draw: random.Random, scale: Scale, biases: SimulatedBiases, truth: float | None) -> float:
     span = scale.max - scale.min
-    value = draw.gauss(scale.min + span * planted.guess_mean, span * planted.guess_sd) if truth is None else truth
+    value = draw.gauss(scale.min + span * biases.guess_mean, span * biases.guess_sd) if truth is None else truth
     if truth is None:
         step = scale.step or span / 100
         value = scale.min + round((value - scale.min) / step) * step

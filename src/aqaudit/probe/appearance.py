@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aqaudit.probe.body import Figure, across, unit
+from aqaudit.probe.body import BodyMesh, across, unit
 from aqaudit.probe.performers import Look, linear
 
 _HAIR_ROW, _METAL_ROW, _RUBBER_ROW = 1, 9, 10
@@ -64,7 +64,7 @@ def joined(
     )
 
 
-def hair_props(body: Figure, look: Look) -> list[tuple[Prop, int]]:
+def hair_props(body: BodyMesh, look: Look) -> list[tuple[Prop, int]]:
     """Return the bun or ponytail of a hair style."""
     bone = body.template.bone("head")
     on_head = body.vertices[body.template.weights[:, bone] > 0.95]
@@ -81,7 +81,7 @@ def hair_props(body: Figure, look: Look) -> list[tuple[Prop, int]]:
     return []
 
 
-def dumbbells(body: Figure) -> list[tuple[Prop, int]]:
+def dumbbells(body: BodyMesh) -> list[tuple[Prop, int]]:
     """Return a dumbbell in each hand, across the palm."""
     parts = []
     for side in ("L", "R"):
@@ -164,7 +164,7 @@ class Dressed:
         return moved, turned
 
 
-def dress(body: Figure, look: Look, props: Sequence[tuple[Prop, int]] = ()) -> Dressed:
+def dress(body: BodyMesh, look: Look, props: Sequence[tuple[Prop, int]] = ()) -> Dressed:
     """Put hair, clothes and ``props`` on a body."""
     fields = np.zeros((len(body.vertices), len(FIELDS)))
     fields[:, 0] = _hair(body, look)
@@ -199,14 +199,14 @@ def vertex_normals(vertices: NDArray[np.float64], triangles: NDArray[np.int32]) 
     return unit(normals)
 
 
-def _share(body: Figure, *starts: str) -> NDArray[np.float64]:
+def _share(body: BodyMesh, *starts: str) -> NDArray[np.float64]:
     """Return how much of each vertex's weight is on bones whose names begin so."""
     chosen = [place for place, name in enumerate(body.template.bones) if name.startswith(starts)]
     shares: NDArray[np.float64] = body.template.weights[:, chosen].sum(axis=1)
     return shares
 
 
-def _along(body: Figure, bones: tuple[str, str, str], side: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _along(body: BodyMesh, bones: tuple[str, str, str], side: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return how far along a limb each vertex lies (0 first joint, 1 second, 2 third) and a metre's worth of it."""
     first, second, third = (body.head(f"{bone}.{side}") for bone in bones)
     upper, lower = second - first, third - second
@@ -216,7 +216,7 @@ def _along(body: Figure, bones: tuple[str, str, str], side: str) -> tuple[NDArra
     return along, np.where(along > 1, np.linalg.norm(lower), np.linalg.norm(upper))
 
 
-def _clothes(body: Figure, look: Look) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _clothes(body: BodyMesh, look: Look) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     v = body.vertices
     neck, hip = body.head("neck01"), body.head("upperleg01.L")
     waist = body.head("spine05")[1]
@@ -241,7 +241,7 @@ def _clothes(body: Figure, look: Look) -> tuple[NDArray[np.float64], NDArray[np.
     return top, bottom
 
 
-def _shoes(body: Figure) -> NDArray[np.float64]:
+def _shoes(body: BodyMesh) -> NDArray[np.float64]:
     field = np.full(len(body.vertices), -0.05)
     for side in _SIDES:
         ankle = body.head(f"foot.{side}")
@@ -251,7 +251,7 @@ def _shoes(body: Figure) -> NDArray[np.float64]:
     return np.where((field > 0) & (body.vertices[:, 1] < 0.016), 2.0, field)
 
 
-def _skull(body: Figure) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _skull(body: BodyMesh) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the middle of the skull and half its size (sideways, up, forward)."""
     on_head = body.vertices[_share(body, "head") > 0.95]
     eye = body.head("eye.L")
@@ -261,7 +261,7 @@ def _skull(body: Figure) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return centre, np.array([(high[0] - low[0]) / 2, high[1] - centre[1], (high[2] - low[2]) / 2])
 
 
-def _hair(body: Figure, look: Look) -> NDArray[np.float64]:
+def _hair(body: BodyMesh, look: Look) -> NDArray[np.float64]:
     centre, half = _skull(body)
     eye = body.head("eye.L")
     v = body.vertices
@@ -278,7 +278,7 @@ def _hair(body: Figure, look: Look) -> NDArray[np.float64]:
     return np.where(_share(body, "head", "neck03", "neck02") > 0.5, field, -0.05)
 
 
-def _face(body: Figure, fields: NDArray[np.float64]) -> None:
+def _face(body: BodyMesh, fields: NDArray[np.float64]) -> None:
     eye = body.head("eye.L")
     v = body.vertices
     for side in _SIDES:
@@ -295,7 +295,7 @@ def _face(body: Figure, fields: NDArray[np.float64]) -> None:
     fields[:, 6] = np.where(front & (fields[:, 4] == 0), brow, -1)
 
 
-def _shaped(body: Figure, fields: NDArray[np.float64], look: Look) -> NDArray[np.float64]:
+def _shaped(body: BodyMesh, fields: NDArray[np.float64], look: Look) -> NDArray[np.float64]:
     """Return rest vertices with cloth, hair and shoes standing off the skin."""
     triangles = body.template.triangles
     vertices = body.vertices.copy()

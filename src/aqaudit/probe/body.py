@@ -118,7 +118,7 @@ _LANDMARK_SKIN = {"left_toe": "left_big_toe", "right_toe": "right_big_toe", "lef
 
 
 @dataclass(frozen=True, kw_only=True)
-class Template:
+class BodyTemplate:
     """What all bodies share: bones and their parents, triangles, weights (V x B) and keypoints (K x V)."""
 
     bones: tuple[str, ...]
@@ -157,14 +157,14 @@ class Template:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
+class BodyMesh:
     """One body at rest: ``vertices`` (V x 3), bone ``heads`` (B x 3), and its keypoints as functions of the bones.
 
     ``point_offsets`` (K x B x 3) and ``point_weights`` (K x B) give the K named points (COCO-17, then
     :data:`~aqaudit.probe.measure.LANDMARKS`) from bone rotations and positions without any vertex being moved.
     """
 
-    template: Template
+    template: BodyTemplate
     vertices: NDArray[np.float64]
     heads: NDArray[np.float64]
     point_offsets: NDArray[np.float64]
@@ -201,7 +201,7 @@ def skin(
 
 
 @lru_cache(maxsize=1)
-def _model() -> tuple[Any, Template]:
+def _model() -> tuple[Any, BodyTemplate]:
     """Build the body model (minutes the very first time, when ``anny`` fills its cache; seconds afterwards)."""
     try:
         import anny  # noqa: PLC0415 - the extra is needed to make bodies only
@@ -225,7 +225,7 @@ def _model() -> tuple[Any, Template]:
     points /= points.sum(axis=1, keepdims=True)
     with torch.no_grad():
         triangles = model.get_triangular_faces().numpy().astype(np.int32)
-    template = Template(
+    template = BodyTemplate(
         bones=tuple(model.bone_labels),
         parents=tuple(int(parent) for parent in model.bone_parents),
         triangles=triangles,
@@ -235,7 +235,7 @@ def _model() -> tuple[Any, Template]:
     return model, template
 
 
-def figure(shape: Shape) -> Figure:
+def figure(shape: Shape) -> BodyMesh:
     """Return a body of this shape.
 
     Raises
@@ -254,7 +254,7 @@ def figure(shape: Shape) -> Figure:
     vertices[:, 1] -= floor
     heads[:, 1] -= floor
     offsets, weights = _point_table(template, vertices, heads)
-    return Figure(template=template, vertices=vertices, heads=heads, point_offsets=offsets, point_weights=weights)
+    return BodyMesh(template=template, vertices=vertices, heads=heads, point_offsets=offsets, point_weights=weights)
 
 
 def _upright(points: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -263,7 +263,7 @@ def _upright(points: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _point_table(
-    template: Template, vertices: NDArray[np.float64], heads: NDArray[np.float64]
+    template: BodyTemplate, vertices: NDArray[np.float64], heads: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Fold skinning into the keypoint regression: a point is sum over bones of R_b offset_b + weight_b position_b."""
     weights = template.points @ template.weights

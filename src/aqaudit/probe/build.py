@@ -23,7 +23,7 @@ from aqaudit.pose.coco17 import JOINTS as COCO
 from aqaudit.probe.errors import EXERCISES
 from aqaudit.probe.measure import LANDMARKS
 from aqaudit.probe.motions import DURATION_S, FPS
-from aqaudit.probe.recipes import Plan, Twin
+from aqaudit.probe.recipes import ClipPlan, Twin
 from aqaudit.probe.scene import render, take
 from aqaudit.probe.truth import ANGLE_NAMES, Truth, pose_arrays, truth_of
 
@@ -39,7 +39,7 @@ SCALE = "execution"
 class Made:
     """A clip that was made: what was planned, its name and what is true of it."""
 
-    plan: Plan
+    plan: ClipPlan
     name: str
     truth: Truth
 
@@ -169,7 +169,7 @@ _COARSENESS = (23, 26, 28, 30, 32, 34, 37, 40, 44)
 
 def make(
     folder: Path,
-    plans: Iterable[Plan],
+    plans: Iterable[ClipPlan],
     *,
     name: str = "probe",
     size: tuple[int, int] = (256, 256),
@@ -208,7 +208,7 @@ def make(
     return len(made)
 
 
-def clip_id(plan: Plan) -> str:
+def clip_id(plan: ClipPlan) -> str:
     """Return a clip's name: a hash, so that neither it nor the order of names tells anything."""
     spec, camera = plan.spec, plan.spec.camera
     # What is drawn of a camera, not what follows from the body: the last digits of that differ between machines.
@@ -217,7 +217,7 @@ def clip_id(plan: Plan) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
-def _clip(folder: Path, plan: Plan, size: tuple[int, int]) -> Made:
+def _clip(folder: Path, plan: ClipPlan, size: tuple[int, int]) -> Made:
     spec, name = plan.spec, clip_id(plan)
     shot = take(spec)
     frames = twinned(np.stack(list(render(spec, shot, size))), plan.twin)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from aqaudit.probe import standing
-from aqaudit.probe.body import Figure
+from aqaudit.probe.body import BodyMesh
 from aqaudit.probe.errors import EXERCISES, checked_severity
 from aqaudit.probe.measure import FULL_PUSHUP, raw_severity
 from aqaudit.probe.performers import Style, sway, there_and_back
@@ -37,7 +37,7 @@ from aqaudit.probe.rig import (
 PALM, FOREARM = 0.062, 0.05
 
 
-def _toes(body: Figure, n: int, half: float, ball_z: float, pitch: float) -> tuple[Legs, NDArray[np.float64]]:
+def _toes(body: BodyMesh, n: int, half: float, ball_z: float, pitch: float) -> tuple[Legs, NDArray[np.float64]]:
     """Return legs that stand on the toes, and the place of the ankles in the sagittal plane (y, z)."""
     ankles, rotations = [], []
     for place, sign in enumerate(SIGNS):
@@ -79,7 +79,7 @@ def _trunk(
     return np.pi / 2 - size.slant - pelvis, -2 * 0.45 * (trunk - legs)
 
 
-def pushup(body: Figure, style: Style, t: NDArray[np.float64], faults: Mapping[str, float]) -> Posture:
+def pushup(body: BodyMesh, style: Style, t: NDArray[np.float64], faults: Mapping[str, float]) -> Posture:
     """Push-up: down until the elbows are bent by 90 degrees, and up."""
     n, size = len(t), lengths(body)
     p = there_and_back(t, 0.15 + 0.05 * style.start, 0.95 + 0.06 * style.pace, 0.1, 0.9)
@@ -130,7 +130,7 @@ def _chord(size: Lengths, flexion: ArrayLike) -> NDArray[np.float64]:
     return chord
 
 
-def plank(body: Figure, style: Style, t: NDArray[np.float64], faults: Mapping[str, float]) -> Posture:
+def plank(body: BodyMesh, style: Style, t: NDArray[np.float64], faults: Mapping[str, float]) -> Posture:
     """Forearm plank, held; the hips sink in the course of it where that is the error."""
     n, size = len(t), lengths(body)
     drift = sway(style, t, 0.0015)
@@ -173,7 +173,7 @@ def plank(body: Figure, style: Style, t: NDArray[np.float64], faults: Mapping[st
     )
 
 
-Movement = Callable[[Figure, Style, NDArray[np.float64], Mapping[str, float]], Posture]
+Movement = Callable[[BodyMesh, Style, NDArray[np.float64], Mapping[str, float]], Posture]
 
 #: Seconds of every clip, its frames a second and their times.
 DURATION_S, FPS = 2.4, 15.0
@@ -194,12 +194,12 @@ _MOVEMENTS: Mapping[str, Movement] = {
 DUMBBELLS = frozenset({"press", "hinge", "raise"})
 
 
-def move(body: Figure, exercise: str, style: Style, times: NDArray[np.float64], faults: Mapping[str, float]) -> Bones:
+def move(body: BodyMesh, exercise: str, style: Style, times: NDArray[np.float64], faults: Mapping[str, float]) -> Bones:
     """Return the bones of a performance at ``times`` (seconds)."""
     return solve(body, _MOVEMENTS[exercise](body, style, times, faults))
 
 
-def fault_for(body: Figure, exercise: str, error: str, severity: float, style: Style) -> dict[str, float]:
+def fault_for(body: BodyMesh, exercise: str, error: str, severity: float, style: Style) -> dict[str, float]:
     """Return the fault that shows as ``severity``; none for severity 0, which is a clean execution.
 
     Raises

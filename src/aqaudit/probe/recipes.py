@@ -38,7 +38,7 @@ _STEPS = (0.0, 0.5, 1.6, 3.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class ClipPlan:
     """A clip to make. ``twin`` is how its frames are changed, ``caption`` words that go with it, true or not."""
 
     spec: Spec
@@ -57,7 +57,7 @@ def plans(
     errors: Sequence[str] = (),
     levels: Sequence[float] = (),
     families: int = 1,
-) -> Iterator[Plan]:
+) -> Iterator[ClipPlan]:
     """Yield the clips of a recipe.
 
     Parameters
@@ -122,7 +122,7 @@ def _scene(seed: int, key: str, one: Exercise, error: Error, pool: Pool, number:
     )
 
 
-def _bundled(seed: int, kinds: list[tuple[Exercise, Error]]) -> Iterator[Plan]:
+def _bundled(seed: int, kinds: list[tuple[Exercise, Error]]) -> Iterator[ClipPlan]:
     every = _bundled_kinds(chosen())
     for place, (one, error) in enumerate(every):
         if (one, error) not in kinds:
@@ -133,33 +133,33 @@ def _bundled(seed: int, kinds: list[tuple[Exercise, Error]]) -> Iterator[Plan]:
             number = (place + half * 5) % TEST_PERFORMERS if half else place % TEST_PERFORMERS
             base = _scene(seed, f"test{half}", one, error, "bundled", number)
             for spec in severities(base, values):
-                yield Plan(spec=spec, family=f"{one.name}-{error.id}-{half}", split="test")
+                yield ClipPlan(spec=spec, family=f"{one.name}-{error.id}-{half}", split="test")
     for place, name in enumerate(BUNDLED):
         one = EXERCISES[name]
         error = one.error(BUNDLED[name][0])
         if any(kind is one for kind, _ in kinds):
             base = _scene(seed, "train", one, error, "bundled", TEST_PERFORMERS + place % TRAIN_PERFORMERS)
             for spec in severities(base, (family_levels(error)[0], family_levels(error)[3])):
-                yield Plan(spec=spec, family=f"{one.name}-{error.id}-train", split="train")
+                yield ClipPlan(spec=spec, family=f"{one.name}-{error.id}-train", split="train")
 
 
-def _standard(seed: int, kinds: list[tuple[Exercise, Error]], levels: Sequence[float]) -> Iterator[Plan]:
+def _standard(seed: int, kinds: list[tuple[Exercise, Error]], levels: Sequence[float]) -> Iterator[ClipPlan]:
     for one, error in kinds:
         for trial in range(TRIALS):
             base = _scene(seed, f"trial{trial}", one, error, "recipe", trial % PEOPLE)
             for spec in severities(base, levels or standard_levels(error)):
-                yield Plan(spec=spec, family=f"{one.name}-{error.id}-{trial}", split="test")
+                yield ClipPlan(spec=spec, family=f"{one.name}-{error.id}-{trial}", split="test")
 
 
 def _families(
     recipe: str, seed: int, kinds: list[tuple[Exercise, Error]], levels: Sequence[float], families: int
-) -> Iterator[Plan]:
+) -> Iterator[ClipPlan]:
     for place, (one, error) in enumerate(kinds):
         for number in range(families):
             base = _scene(seed, f"{recipe}{number}", one, error, "recipe", (place + number * 7) % PEOPLE)
             family = f"{one.name}-{error.id}-{number}"
             for spec in severities(base, levels or family_levels(error)):
-                plan = Plan(spec=spec, family=family, split="test")
+                plan = ClipPlan(spec=spec, family=family, split="test")
                 if recipe == "twins":
                     twins: tuple[Twin, ...] = get_args(Twin)
                     yield from (replace(plan, twin=twin, factor="twin") for twin in twins)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from aqaudit.probe.body import Figure, X, Y, Z, across, align, apply, swing, turn, twist_between, two_bones, unit
+from aqaudit.probe.body import BodyMesh, X, Y, Z, across, align, apply, swing, turn, twist_between, two_bones, unit
 
 _SIDES = ("L", "R")
 _SPINE = ("spine05", "spine04", "spine03", "spine02", "spine01")
@@ -82,7 +82,7 @@ def tilt(
 
 
 class _Solver:
-    def __init__(self, body: Figure, posture: Posture) -> None:
+    def __init__(self, body: BodyMesh, posture: Posture) -> None:
         self.body, self.posture = body, posture
         self.times = len(posture.hips)
         count = len(body.heads)
@@ -214,7 +214,7 @@ class _Solver:
             self.put(bone, (thumb if bone.startswith("finger1") else turned)[joint], self.carried(bone, parent))
 
 
-def solve(body: Figure, posture: Posture) -> Bones:
+def solve(body: BodyMesh, posture: Posture) -> Bones:
     """Return rotation and place of every bone for each of the posture's times."""
     solver = _Solver(body, posture)
     solver.trunk()
@@ -224,7 +224,7 @@ def solve(body: Figure, posture: Posture) -> Bones:
     return Bones(solver.rotations, solver.positions)
 
 
-def level_foot(body: Figure, yaw: NDArray[np.float64], pitch: NDArray[np.float64], place: int) -> NDArray[np.float64]:
+def level_foot(body: BodyMesh, yaw: NDArray[np.float64], pitch: NDArray[np.float64], place: int) -> NDArray[np.float64]:
     """Return rotations that point a foot ``yaw`` outwards (radians) with its heel lifted by ``pitch``."""
     side, sign = ("L", 1.0) if place == 0 else ("R", -1.0)
     pointing = body.head(f"toe2-1.{side}") - body.head(f"foot.{side}")
@@ -256,7 +256,7 @@ class Lengths:
     hip_height: float
 
 
-def lengths(body: Figure) -> Lengths:
+def lengths(body: BodyMesh) -> Lengths:
     """Measure a body."""
     hip, knee, ankle = (body.head(f"{name}.L") for name in ("upperleg01", "lowerleg01", "foot"))
     shoulder, elbow, wrist = (body.head(f"{name}.L") for name in ("upperarm01", "lowerarm01", "wrist"))
@@ -287,7 +287,7 @@ def pairs(left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.f
 
 
 def planted(
-    body: Figure,
+    body: BodyMesh,
     times: int,
     places: ArrayLike,
     yaw: ArrayLike,

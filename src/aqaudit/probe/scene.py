@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from aqaudit.pose.coco17 import JOINTS as COCO
 from aqaudit.probe import motions
 from aqaudit.probe.appearance import Dressed
-from aqaudit.probe.body import Figure, figure
+from aqaudit.probe.body import BodyMesh, figure
 from aqaudit.probe.errors import Error, checked_severity, chosen, exercise
 from aqaudit.probe.performers import Colour, Performer, Pool, Style, generator, linear, performer, style
 from aqaudit.probe.rig import Bones
@@ -208,7 +208,7 @@ class Take:
 
 
 @lru_cache(maxsize=128)
-def body_of(person: Performer) -> Figure:
+def body_of(person: Performer) -> BodyMesh:
     """Return a performer's body at rest."""
     return figure(person.shape)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from aqaudit.probe.body import Figure, unit
+from aqaudit.probe.body import BodyMesh, unit
 from aqaudit.probe.measure import DESCENT_S, FULL_HINGE, FULL_SPREAD, LOWERING_S
 from aqaudit.probe.performers import Style, ease, sway, there_and_back
 from aqaudit.probe.rig import (
@@ -29,7 +29,7 @@ from aqaudit.probe.rig import (
 )
 
 
-def squat(body: Figure, style: Style, t: NDArray[np.float64], faults: Mapping[str, float]) -> Posture:
+def squat(body: BodyMesh, style: Style, t: NDArray[np.float64], faults: Mapping[str, float]) -> Posture:
     """Bodyweight squat: down in 1.2 s, up in 0.8 s."""
     n, size = len(t), lengths(body)
     down = DESCENT_S - faults.get("rushed_descent", 0.0)
@@ -84,7 +84,7 @@ def _front_arms(style: Style, p: NDArray[np.float64]) -> tuple[Arms, NDArray[np.
     return swung_arms(uppers, forearms, poles, palms), raised
 
 
-def hinge(body: Figure, style: Style, t: NDArray[np.float64], faults: Mapping[str, float]) -> Posture:
+def hinge(body: BodyMesh, style: Style, t: NDArray[np.float64], faults: Mapping[str, float]) -> Posture:
     """Hip hinge with dumbbells: the trunk bends forward over nearly straight legs."""
     n, size = len(t), lengths(body)
     p = there_and_back(t, 0.2 + 0.05 * style.start, 1.05 + 0.05 * style.pace, 0.1, 0.85)
@@ -117,7 +117,7 @@ def hinge(body: Figure, style: Style, t: NDArray[np.float64], faults: Mapping[st
     )
 
 
-def lunge(body: Figure, style: Style, t: NDArray[np.float64], faults: Mapping[str, float]) -> Posture:
+def lunge(body: BodyMesh, style: Style, t: NDArray[np.float64], faults: Mapping[str, float]) -> Posture:
     """Forward lunge: a step, down, up, and back; the leg in front is ``style.side``."""
     n, size = len(t), lengths(body)
     start = 0.12 + 0.04 * style.start
@@ -165,7 +165,7 @@ def lunge(body: Figure, style: Style, t: NDArray[np.float64], faults: Mapping[st
     )
 
 
-def stance(body: Figure, style: Style, t: NDArray[np.float64], faults: Mapping[str, float]) -> Posture:
+def stance(body: BodyMesh, style: Style, t: NDArray[np.float64], faults: Mapping[str, float]) -> Posture:
     """Single-leg stance: one knee comes up and is held; ``style.side`` is the leg stood on."""
     n, size = len(t), lengths(body)
     up = ease((t - 0.15) / (0.75 + 0.08 * style.pace))
@@ -212,7 +212,7 @@ def stance(body: Figure, style: Style, t: NDArray[np.float64], faults: Mapping[s
     )
 
 
-def press(body: Figure, style: Style, t: NDArray[np.float64], faults: Mapping[str, float]) -> Posture:
+def press(body: BodyMesh, style: Style, t: NDArray[np.float64], faults: Mapping[str, float]) -> Posture:
     """Overhead press with dumbbells, from the shoulders to straight arms."""
     n, size = len(t), lengths(body)
     p = there_and_back(t, 0.2 + 0.05 * style.start, 0.95 + 0.06 * style.pace, 0.15, 0.9)
@@ -253,7 +253,7 @@ def press(body: Figure, style: Style, t: NDArray[np.float64], faults: Mapping[st
     )
 
 
-def lateral_raise(body: Figure, style: Style, t: NDArray[np.float64], faults: Mapping[str, float]) -> Posture:
+def lateral_raise(body: BodyMesh, style: Style, t: NDArray[np.float64], faults: Mapping[str, float]) -> Posture:
     """Lateral raise with dumbbells, to shoulder height and down in 1 s."""
     n, size = len(t), lengths(body)
     back = LOWERING_S - faults.get("rushed_lowering", 0.0)
@@ -293,7 +293,7 @@ def lateral_raise(body: Figure, style: Style, t: NDArray[np.float64], faults: Ma
 JACK_S, HOP = 1.12, 0.05
 
 
-def jack(body: Figure, style: Style, t: NDArray[np.float64], faults: Mapping[str, float]) -> Posture:
+def jack(body: BodyMesh, style: Style, t: NDArray[np.float64], faults: Mapping[str, float]) -> Posture:
     """Two jumping jacks: feet apart with arms up, and together."""
     n, size = len(t), lengths(body)
     start = 0.08 + 0.04 * style.start

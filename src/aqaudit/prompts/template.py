@@ -66,7 +66,7 @@ _STEP = re.compile(r"^## step (\w+)(?: \((\w+)\))?$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class TemplateStep:
     """One call of a section as its file has it; ``switch`` names the version where there are several."""
 
     name: str
@@ -80,9 +80,9 @@ class Template:
 
     id: str
     about: str
-    sections: Mapping[str, tuple[Step, ...]]
+    sections: Mapping[str, tuple[TemplateStep, ...]]
 
-    def section(self, *names: str) -> tuple[Step, ...]:
+    def section(self, *names: str) -> tuple[TemplateStep, ...]:
         """Return the first section that exists among ``names``."""
         for name in names:
             if name in self.sections:
@@ -155,12 +155,12 @@ def load(name: str) -> Template:
     return Template(id=f"{plain}.v{version}", about=about.strip(), sections=sections)
 
 
-def _steps(body: str) -> tuple[Step, ...]:
+def _steps(body: str) -> tuple[TemplateStep, ...]:
     head, *rest = _STEP.split(body)
     if not rest:
-        return (Step(name="answer", switch="", text=head.strip()),)
+        return (TemplateStep(name="answer", switch="", text=head.strip()),)
     return tuple(
-        Step(name=name, switch=switch or "", text=text.strip())
+        TemplateStep(name=name, switch=switch or "", text=text.strip())
         for name, switch, text in zip(rest[::3], rest[1::3], rest[2::3], strict=True)
     )
 
@@ -171,14 +171,14 @@ def _switched(template: Template, chosen: tuple[str, ...]) -> Template:
     return Template(id=f"{template.id}({_AND.join(chosen)})", about=template.about, sections=sections)
 
 
-def _in_order(steps: tuple[Step, ...], chosen: tuple[str, ...]) -> tuple[Step, ...]:
+def _in_order(steps: tuple[TemplateStep, ...], chosen: tuple[str, ...]) -> tuple[TemplateStep, ...]:
     names = list(dict.fromkeys(step.name for step in steps))
     return tuple(sorted(steps, key=lambda step: (names.index(step.name), step.switch not in chosen)))
 
 
-def calls(steps: tuple[Step, ...]) -> list[Step]:
+def calls(steps: tuple[TemplateStep, ...]) -> list[TemplateStep]:
     """Return one version of each call: the first one."""
-    first: dict[str, Step] = {}
+    first: dict[str, TemplateStep] = {}
     for step in steps:
         first.setdefault(step.name, step)
     return list(first.values())

@@ -14,7 +14,7 @@ import polars as pl
 from PIL import Image
 
 from aqaudit.audits.finding import Finding, Verdict
-from aqaudit.core.auxiliary import Sidecars
+from aqaudit.core.auxiliary import AuxiliaryTables
 from aqaudit.core.text import clean
 from aqaudit.reporting.figures import motion
 from aqaudit.reporting.svg import Figure
@@ -229,7 +229,7 @@ class Show:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class ExampleReply:
     """One answer as it is shown: text is cleaned, ``facts`` are name and value; ``show`` counts from 0."""
 
     id: str
@@ -257,7 +257,7 @@ class Example:
     facts: tuple[tuple[str, str], ...]
     shows: tuple[Show, ...]
     motion: Figure | None
-    replies: tuple[Reply, ...]
+    replies: tuple[ExampleReply, ...]
     left_out: int
 
 
@@ -278,7 +278,7 @@ def browser(
     album: Album | None,
     *,
     prompts: Mapping[str, str],
-    sidecars: Sidecars,
+    auxiliary: AuxiliaryTables,
 ) -> Browser:
     """Return the examples ready for the page.
 
@@ -292,11 +292,11 @@ def browser(
         Where pictures come from; None shows none.
     prompts
         Answer key -> the full text that was asked, where it is known.
-    sidecars
+    auxiliary tables
         Tables beside the answers: tagged steps of reasoning, joint angles.
     """
     groups, left_out = sampled(frame, findings)
-    making = _Making(frame, groups, album, prompts, sidecars)
+    making = _Making(frame, groups, album, prompts, auxiliary)
     made = tuple(
         making.example(f"e{place}", rows, lost)
         for place, (rows, lost) in enumerate(zip(groups, left_out, strict=True), start=1)
@@ -323,14 +323,14 @@ class _Making:
         groups: Sequence[pl.DataFrame],
         album: Album | None,
         prompts: Mapping[str, str],
-        sidecars: Sidecars,
+        auxiliary: AuxiliaryTables,
     ) -> None:
         keys = [key for rows in groups for key in rows["answer_key"]]
         self._varying = [name for name in _CELL if name in frame.columns and frame[name].drop_nulls().n_unique() > 1]
         self._album = album
         self._prompts = prompts
-        self._steps = traced(sidecars.get("trace_steps"), keys)
-        self._kinematics = sidecars.get("kinematics")
+        self._steps = traced(auxiliary.get("trace_steps"), keys)
+        self._kinematics = auxiliary.get("kinematics")
         self._text = _TEXT
         texts = dict.fromkeys(prompts[key] for key in keys if key in prompts)
         self.prompt_names = {text: f"prompt-{place}" for place, text in enumerate(texts, start=1)}
@@ -367,7 +367,7 @@ class _Making:
             left_out=left_out,
         )
 
-    def _reply(self, name: str, row: Mapping[str, object], show: int) -> Reply:
+    def _reply(self, name: str, row: Mapping[str, object], show: int) -> ExampleReply:
         limit = _LONG if self._text > 0 else _SHORT
         steps = self._steps.get(str(row["answer_key"]), ())
         said = clean(row["said"], limit // 2, lines=True)
@@ -375,7 +375,7 @@ class _Making:
         reasoning = "" if steps else clean(row["reasoning"], limit, lines=True)
         most = _MOST_STEPS if self._text > 0 else 4
         self._text -= len(said) + len(reasoning) + sum(len(step.text) for step in steps[:most])
-        return Reply(
+        return ExampleReply(
             id=name,
             model=clean(row["model"], 80),
             cell=cell_words(row, self._varying),

@@ -66,7 +66,7 @@ FACTORS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
+class FactorGroup:
     """The answers to one task of one data set by one model (or by models that differ in thinking), levels in order."""
 
     dataset: str
@@ -78,10 +78,10 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
+class FactorDifference:
     """What a level changes against the first one, on the questions asked in both; ``holm_p`` within the factor."""
 
-    group: Group
+    group: FactorGroup
     level: str
     against: str
     measure: str
@@ -118,7 +118,7 @@ def ordered(values: Sequence[str], first: str = "") -> list[str]:
     return sorted(values, key=key)
 
 
-def groups(frame: pl.DataFrame, factor: Factor) -> Iterator[Group]:
+def groups(frame: pl.DataFrame, factor: Factor) -> Iterator[FactorGroup]:
     """Yield the groups in which a factor has more than one level, in order of their names."""
     rows = plain(frame, factor.free).filter(pl.col("kind").is_in(factor.kinds) & pl.col(factor.free[0]).is_not_null())
     if factor.name == "examples":
@@ -141,7 +141,7 @@ def groups(frame: pl.DataFrame, factor: Factor) -> Iterator[Group]:
         if factor.name == "thinking":
             levels.sort(key=lambda level: _THINKING.index(level if level != _STANDARD else ""))
         if len(levels) > 1:
-            yield Group(
+            yield FactorGroup(
                 dataset=str(dataset), task=str(task), kind=str(kind), model=str(model), rows=part, levels=tuple(levels)
             )
 
@@ -157,7 +157,7 @@ def estimate_of(rows: pl.DataFrame, kind: str) -> Estimate:
     return MEASURES[PLAN[kind][0]](rows)
 
 
-def differences(frame: pl.DataFrame, factor: Factor) -> list[Difference]:
+def differences(frame: pl.DataFrame, factor: Factor) -> list[FactorDifference]:
     """Return what each level of a factor changes against the first one, paired by question, corrected after Holm."""
     found = []
     for group in groups(frame, factor):
@@ -166,7 +166,7 @@ def differences(frame: pl.DataFrame, factor: Factor) -> list[Difference]:
     p = {str(i): value for i, (*_, one) in enumerate(found) if (value := _p(one)) is not None}
     corrected = permutation.holm(p)
     return [
-        Difference(
+        FactorDifference(
             group=group,
             level=level,
             against=against,
@@ -179,7 +179,7 @@ def differences(frame: pl.DataFrame, factor: Factor) -> list[Difference]:
     ]
 
 
-def _paired(group: Group, factor: Factor, level: str, against: str) -> Estimate:
+def _paired(group: FactorGroup, factor: Factor, level: str, against: str) -> Estimate:
     """Compare two levels as conditions under which the same questions were asked."""
     rows = group.rows.filter(pl.col(factor.column).is_in([level, against])).with_columns(
         perturbation=pl.when(pl.col(factor.column) == against).then(pl.lit(evidence.FULL)).otherwise(pl.lit("level")),

@@ -19,7 +19,7 @@ from aqaudit.measures.rows import cluster, codes
 from aqaudit.reporting import svg
 from aqaudit.reporting.distributions import distribution
 from aqaudit.reporting.svg import Figure, Point, curve, dots
-from aqaudit.reporting.verdicts import Scope, label, measure_name, scope_of
+from aqaudit.reporting.verdicts import ScopeKey, label, measure_name, scope_of
 from aqaudit.reporting.wording import right
 
 
@@ -336,7 +336,7 @@ GROUPS = {
 }
 
 
-def scopes(frame: pl.DataFrame) -> list[Scope]:
+def scopes(frame: pl.DataFrame) -> list[ScopeKey]:
     """Return what figures are drawn of: the scopes of headline figures."""
     return sorted(scope_of(scope.labels) for scope in headline_scopes(frame))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from aqaudit.audits import AuditResult, audit
-from aqaudit.core.auxiliary import read_sidecars
+from aqaudit.core.auxiliary import read_auxiliary
 from aqaudit.core.records import BadInput
 from aqaudit.core.table import read_answers
 from aqaudit.core.text import clean
@@ -44,8 +44,8 @@ def write(source: Path, out: Path | None = None, *, frames: bool = True) -> Path
     frame = read_answers(source)
     failed = failures(source)
     study = home / "study.toml"
-    sidecars = read_sidecars(source)
-    result = audit(frame, sidecars)
+    auxiliary = read_auxiliary(source)
+    result = audit(frame, auxiliary)
     material = page.Material(
         frame=frame,
         title=_title(frame),
@@ -55,7 +55,7 @@ def write(source: Path, out: Path | None = None, *, frames: bool = True) -> Path
         hidden=hidden(home) if frames else frozenset(),
         masked=masked(home),
         prompts=prompts(source),
-        sidecars=sidecars,
+        auxiliary=auxiliary,
     )
     html = page.render(material, result, frames=frames)
     try:

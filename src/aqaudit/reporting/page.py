@@ -20,12 +20,12 @@ from aqaudit.audits.finding import Finding, Verdict
 from aqaudit.core.text import clean, without_secrets
 from aqaudit.measures import MEASURES
 from aqaudit.reporting import factors, figures, svg, tables
-from aqaudit.reporting.examples import Album, Reply, Show, browser
+from aqaudit.reporting.examples import Album, ExampleReply, Show, browser
 from aqaudit.reporting.svg import Figure
 from aqaudit.reporting.tables import Cell, Table
 from aqaudit.reporting.verdicts import (
     NOTHING,
-    SEVERITY,
+    VERDICT_ORDER,
     WORDS,
     Judgement,
     banners,
@@ -165,7 +165,7 @@ class Material:
     ``frame`` are the answers, as :func:`aqaudit.core.table.read_answers` returns them; ``failures`` the failed requests
     (columns ``model``, ``cause``, ``message`` where known), or None where they are not recorded; ``study_toml`` the
     study as it was run; ``media_dir`` the folder of stored media, ``<first two characters>/<sha256>.jpg``; ``prompts``
-    answer key -> what was asked in full; ``sidecars`` the tables beside the answers; of data sets that
+    answer key -> what was asked in full; ``auxiliary tables`` the tables beside the answers; of data sets that
     are ``hidden`` no picture is shown; ``masked`` says where rectangles were covered.
     """
 
@@ -175,7 +175,7 @@ class Material:
     study_toml: str | None = None
     media_dir: Path | None = None
     prompts: Mapping[str, str] = field(default_factory=dict)
-    sidecars: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    auxiliary: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     hidden: frozenset[str] = frozenset()
     masked: tuple[str, ...] = ()
 
@@ -196,7 +196,7 @@ def render(material: Material, result: AuditResult, *, frames: bool = True) -> s
     judged = real + [one for one in everyone if dict(one.scope).get("model") in marked]
     figures_ = figures.drawn(frame, result.findings)
     album = Album(material.media_dir, hidden=material.hidden) if frames else None
-    shown = browser(frame, result.findings, album, prompts=material.prompts, sidecars=material.sidecars)
+    shown = browser(frame, result.findings, album, prompts=material.prompts, auxiliary=material.auxiliary)
     css = "\n".join((svg.of_page(), svg.template("figure.css"), svg.template("page.css")))
     js = svg.template("page.js")
     study_toml = material.study_toml
@@ -288,7 +288,7 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _points_to(step: TracedStep, show: Show, reply: Reply) -> list[int]:
+def _points_to(step: TracedStep, show: Show, reply: ExampleReply) -> list[int]:
     """Return the frames shown here that a step of reasoning names by number, or by time where the rate is known."""
     rate = dict(reply.facts).get("fps sent")
     named = list(step.frames)
@@ -316,14 +316,16 @@ def _facts(frame: pl.DataFrame) -> list[tuple[str, str]]:
 
 def _advice(judged: Sequence[Judgement]) -> list[tuple[Verdict, str]]:
     """Return what the audits advise for each verdict that was given, worst first."""
-    advice = {v: list(dict.fromkeys(one.advice for one in judged if one.verdict == v and one.advice)) for v in SEVERITY}
+    advice = {
+        v: list(dict.fromkeys(one.advice for one in judged if one.verdict == v and one.advice)) for v in VERDICT_ORDER
+    }
     return [(verdict, text) for verdict, texts in advice.items() for text in texts[:_MOST_ADVICE]]
 
 
 def _by_model(judged: Sequence[Judgement]) -> list[tuple[str, str, list[Judgement]]]:
     """Return model, what its verdicts add up to, and its verdicts, worst first."""
     groups = itertools.groupby(judged, key=lambda one: dict(one.scope).get("model", ""))
-    sorted_ = ((model, sorted(group, key=lambda one: SEVERITY.index(one.verdict))) for model, group in groups)
+    sorted_ = ((model, sorted(group, key=lambda one: VERDICT_ORDER.index(one.verdict))) for model, group in groups)
     return [(model, overall(group), group) for model, group in sorted_]
 
 

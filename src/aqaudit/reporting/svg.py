@@ -16,7 +16,7 @@ from typing import Literal
 
 from aqaudit.core.text import short, width
 from aqaudit.reporting.tables import Table
-from aqaudit.reporting.verdicts import Scope, number
+from aqaudit.reporting.verdicts import ScopeKey, number
 
 
 def template(name: str) -> str:
@@ -95,7 +95,7 @@ class Figure:
 
     name: str = ""
     group: str = "answers"
-    scope: Scope = ()
+    scope: ScopeKey = ()
     title: str
     alt: str
     svg: str

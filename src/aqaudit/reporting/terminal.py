@@ -17,7 +17,7 @@ from aqaudit.core.text import clean
 from aqaudit.core.text import width as columns
 from aqaudit.reporting.verdicts import (
     NOTHING,
-    SEVERITY,
+    VERDICT_ORDER,
     WORDS,
     Judgement,
     banners,
@@ -187,7 +187,7 @@ def coloured(text: str) -> str:
 def _by_model(judged: Sequence[Judgement], marked: Mapping[str, str]) -> list[tuple[str, list[Judgement]]]:
     """Return models with their judgements, worst first; judges that are no vision-language models come last."""
     groups: dict[str, list[Judgement]] = {}
-    for one in sorted(judged, key=lambda one: SEVERITY.index(one.verdict)):
+    for one in sorted(judged, key=lambda one: VERDICT_ORDER.index(one.verdict)):
         groups.setdefault(dict(one.scope).get("model", ""), []).append(one)
     return sorted(groups.items(), key=lambda item: (item[0] in marked, item[0]))
 
@@ -223,7 +223,7 @@ def _block(one: Judgement, widths: Sequence[int], room: int, wide: int) -> list[
     lines = _fold(_scope(one), wide)
     several = Counter(finding.audit for finding in one.findings)
     by_reason = groupby(
-        sorted(one.findings, key=lambda f: SEVERITY.index(f.verdict)),
+        sorted(one.findings, key=lambda f: VERDICT_ORDER.index(f.verdict)),
         key=lambda f: "" if f.verdict == "ok" else without_figures(reason_of(f)),
     )
     for reason, findings in by_reason:

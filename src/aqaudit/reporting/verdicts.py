@@ -103,20 +103,20 @@ NOTHING = "\u2013"
 #: Later ones decide over earlier ones when several headline findings speak about one scope.
 _DECIDES: tuple[Verdict, ...] = ("skipped", "ok", "warn", "cannot_tell", "fail")
 #: The order in which findings are read: what forbids use first, then doubts, then what is open.
-SEVERITY: tuple[Verdict, ...] = ("fail", "warn", "cannot_tell", "ok", "skipped")
+VERDICT_ORDER: tuple[Verdict, ...] = ("fail", "warn", "cannot_tell", "ok", "skipped")
 _PARTS = ("model", "dataset", "task", "kind")
 #: Figures in brackets at the end of a sentence, as audits put them.
 _FIGURES = re.compile(r" \([^()]*(?:\([^()]*\)[^()]*)*\)(?=\.$)")
 _MOST_REASONS = 2
 
-Scope = tuple[tuple[str, str], ...]
+ScopeKey = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
     """The headline findings of one scope and what they add up to."""
 
-    scope: Scope
+    scope: ScopeKey
     findings: tuple[Finding, ...]
     verdict: Verdict
     word: str
@@ -125,19 +125,19 @@ class Judgement:
     short: str
 
 
-def scope_of(labels: Mapping[str, str]) -> Scope:
+def scope_of(labels: Mapping[str, str]) -> ScopeKey:
     """Return a scope's labels as pairs in a fixed order: model, dataset, task, kind, then settings by name."""
     rank = {name: place for place, name in enumerate(_PARTS)}
     items = ((str(k), str(v)) for k, v in labels.items())
     return tuple(sorted(items, key=lambda item: (rank.get(item[0], len(rank)), item[0])))
 
 
-def settings(scope: Scope) -> str:
+def settings(scope: ScopeKey) -> str:
     """Return the settings of a scope besides model, dataset, task and kind, such as ``view crop``."""
     return ", ".join(f"{k} {clean(v, 60)}" for k, v in scope if k not in _PARTS)
 
 
-def label(scope: Scope) -> str:
+def label(scope: ScopeKey) -> str:
     """Return a scope as one line: ``qwen, my-data, heels (verify), view crop``."""
     parts = dict(scope)
     names = [clean(parts[name], 60) for name in ("model", "dataset", "task") if parts.get(name)]
@@ -154,7 +154,7 @@ def measure_name(measure: str) -> str:
 
 def judgements(findings: Iterable[Finding]) -> list[Judgement]:
     """Return one judgement per scope that has headline findings, ordered by scope."""
-    groups: dict[Scope, list[Finding]] = {}
+    groups: dict[ScopeKey, list[Finding]] = {}
     for finding in findings:
         if finding.headline:
             groups.setdefault(scope_of(finding.scope), []).append(finding)
@@ -167,7 +167,7 @@ def not_made(findings: Iterable[Finding]) -> list[str]:
     return [audit for audit in AUDITS if audit not in made]
 
 
-def _judgement(scope: Scope, findings: list[Finding]) -> Judgement:
+def _judgement(scope: ScopeKey, findings: list[Finding]) -> Judgement:
     verdict = max((f.verdict for f in findings), key=_DECIDES.index)
     deciding = [f for f in findings if f.verdict == verdict]
     reasons = list(dict.fromkeys(reason_of(f) for f in deciding))
@@ -203,7 +203,7 @@ def without_figures(sentence: str) -> str:
 
 def overall(judged: Sequence[Judgement]) -> str:
     """Return what the verdicts on one model add up to: ``not fit for 3 of 4 tasks, fit so far for 1``."""
-    found = [(WORDS[v], sum(one.verdict == v for one in judged)) for v in SEVERITY]
+    found = [(WORDS[v], sum(one.verdict == v for one in judged)) for v in VERDICT_ORDER]
     counts = [(word, n) for word, n in found if n]
     if len(counts) == 1:
         word, n = counts[0]
@@ -218,7 +218,7 @@ def by_severity(findings: Iterable[Finding], last: Iterable[str] = ()) -> dict[V
         (finding for finding in findings if finding.headline),
         key=lambda f: (f.scope.get("model") in marked, _order(f)[0], scope_of(f.scope), f.measure),
     )
-    groups = {verdict: [f for f in found if f.verdict == verdict] for verdict in SEVERITY}
+    groups = {verdict: [f for f in found if f.verdict == verdict] for verdict in VERDICT_ORDER}
     return {verdict: ones for verdict, ones in groups.items() if ones}
 
 

@@ -198,7 +198,7 @@ def _pair(
     )
 
 
-class Partners:
+class SwapPairing:
     """Draws one partner for every performance of a data set, by the study's seed and the performances' ids alone.
 
     A partner is by another performer and from another recording: of the same action under ``same_action``, of another

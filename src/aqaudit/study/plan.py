@@ -85,7 +85,7 @@ class Plan:
         pools = training or (None,) * len(datasets)
         for spec, dataset, examples in zip(study.used, datasets, pools, strict=True):
             tasks = questions.tasks_of(dataset, spec.tasks)
-            counts = questions.Asker(dataset, tasks).count()
+            counts = questions.QuestionMaker(dataset, tasks).count()
             if "prefer" in tasks:
                 counts["prefer"] = sum(1 for _ in pairs.pairs(dataset, study.seed, spec.pairs))
             pool = None if examples is None else Pool(_questions(examples, tasks, spec.pairs, study.seed), study.seed)
@@ -226,8 +226,8 @@ def _check_examples(study: Study, planned: PlannedDataset) -> None:
 
 
 def _questions(dataset: Dataset, tasks: Sequence[Kind], pairing: Pairing, seed: int) -> Iterator[Question]:
-    asker = questions.Asker(dataset, tasks)
+    maker = questions.QuestionMaker(dataset, tasks)
     for performance in questions.shuffled(dataset.performances, seed):
-        yield from asker.questions(performance)
+        yield from maker.questions(performance)
     if "prefer" in tasks:
         yield from pairs.pairs(dataset, seed, pairing)

@@ -20,7 +20,7 @@ def shuffled(performances: Iterable[Performance], seed: int) -> list[Performance
     return sorted(performances, key=lambda p: hashlib.sha256(f"{seed}\0{p.id}".encode()).digest())
 
 
-class Asker:
+class QuestionMaker:
     """Makes the questions about single performances of a data set, in the order of its declarations."""
 
     def __init__(self, dataset: Dataset, tasks: Sequence[Kind]) -> None:

@@ -22,7 +22,7 @@ from aqaudit.prompts import strategies
 from aqaudit.prompts.framing import guideline
 from aqaudit.prompts.shots import Pool, Shot
 from aqaudit.prompts.strategies import Medium
-from aqaudit.study.pairs import Partners
+from aqaudit.study.pairs import SwapPairing
 from aqaudit.study.study import Study
 
 #: Perturbations of the order of frames, which a single picture does not have: they are not asked about one.
@@ -115,7 +115,7 @@ class Writer:
         self._sources = sources
         self._pool = pool
         self._settings = canonical_json(self._entry.key_settings())
-        self._partners = Partners(dataset, study.seed, study.spec.swap)
+        self._swap_pairing = SwapPairing(dataset, study.seed, study.spec.swap)
         self._facts: dict[tuple[str, bool], _Facts] = {}
         self._starts: dict[tuple[str, tuple[_Facts, ...]], str] = {}
         self._templates: dict[tuple[object, ...], list[_Template]] = {}
@@ -159,7 +159,7 @@ class Writer:
 
     def _instead(self, question: Question) -> tuple[Performance, ...]:
         """Return the performances shown in place of those asked about, none where one of them has no partner."""
-        partners = [self._partners.of(performance) for performance in in_order(question, "ab")]
+        partners = [self._swap_pairing.of(performance) for performance in in_order(question, "ab")]
         return tuple(one for one in partners if one is not None) if None not in partners else ()
 
     def _with_examples(

@@ -166,7 +166,7 @@ def to_json(found: Iterable[Claim]) -> str | None:
 
 @lru_cache(maxsize=65536)
 def from_json(text: str | None) -> tuple[Claim, ...]:
-    """Return the claims of a column value; what is no list of claims gives none (a sidecar may come from anywhere)."""
+    """Return the claims of a column value; what is not a list of claims gives none: the table may be anybody's."""
     if not text:
         return ()
     try:

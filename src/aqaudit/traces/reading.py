@@ -83,7 +83,7 @@ def _value(text: str) -> Stance | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class TraceStep:
     """One step of a trace with its tag and what it claims about the body."""
 
     text: str
@@ -112,12 +112,12 @@ class Reading:
         return self.supported and not self.contradicted and self.flag is None
 
 
-def tagged(trace: str) -> list[Step]:
+def tagged(trace: str) -> list[TraceStep]:
     """Return the steps of a trace, tagged by the rule scorer."""
-    return [Step(text=text, tag=rules.tag(text), claims=claimed.claims(text)) for text in rules.split(trace)]
+    return [TraceStep(text=text, tag=rules.tag(text), claims=claimed.claims(text)) for text in rules.split(trace)]
 
 
-def topics_of(identifiers: Sequence[str | None], trace: Sequence[Step]) -> frozenset[str]:
+def topics_of(identifiers: Sequence[str | None], trace: Sequence[TraceStep]) -> frozenset[str]:
     """Return the body parts that a question is about: named in its identifiers, else where the trace restates it."""
     named = frozenset().union(*(claimed.parts_named(one) for one in identifiers if one))
     if named:
@@ -125,7 +125,7 @@ def topics_of(identifiers: Sequence[str | None], trace: Sequence[Step]) -> froze
     return frozenset().union(*(claimed.parts_named(step.text) for step in trace if step.tag == RULE))
 
 
-def read(trace: Sequence[Step], topics: frozenset[str], movement: Movement | None) -> Reading:
+def read(trace: Sequence[TraceStep], topics: frozenset[str], movement: Movement | None) -> Reading:
     """Return the reading of a trace about a question on ``topics`` (empty: unknown, then every observation bears)."""
     checks: list[Check] = []
     for step in trace:
@@ -141,7 +141,7 @@ def read(trace: Sequence[Step], topics: frozenset[str], movement: Movement | Non
     )
 
 
-def carrier(trace: Sequence[Step]) -> str | None:
+def carrier(trace: Sequence[TraceStep]) -> str | None:
     """Return the red flag under which the conclusion rests, None where it rests on an observation or on nothing.
 
     What carries a conclusion is the last step before it that offers a reason; where none does, or nothing is concluded,

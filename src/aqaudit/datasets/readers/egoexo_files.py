@@ -49,7 +49,7 @@ class Files:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pairs:
+class PairLists:
     """The published lists of pairs of clips: the records of each, and the codes of sequences that they name."""
 
     records: Mapping[str, frozenset[str]]
@@ -145,7 +145,7 @@ def boundaries_of(path: Path) -> dict[str, list[tuple[int, int, int]]]:
     return found
 
 
-def pairs_of(paths: Mapping[str, Path]) -> Pairs | None:
+def pairs_of(paths: Mapping[str, Path]) -> PairLists | None:
     """Read the lists of pairs, the only published division that parts records; None where they are not here."""
     if not all(name in paths for name in PAIRS.values()):
         return None
@@ -171,7 +171,7 @@ def pairs_of(paths: Mapping[str, Path]) -> Pairs | None:
             codes.update(words[1::4])
     both = sorted(records["train"] & records["test"])
     problems += [f"record {record} is in the pairs of both train and test" for record in both]
-    return Pairs(
+    return PairLists(
         records={split: frozenset(held) for split, held in records.items()},
         lines=lines,
         codes=frozenset(codes),
@@ -237,7 +237,7 @@ _VERDICTS = {"true": True, "false": False}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class JudgedAction:
     """One action as it was judged: frames ``start`` to ``end`` as annotated, votes (True, False) by key point."""
 
     key: str
@@ -266,7 +266,7 @@ class Judged:
         return sum(true == false for true, false in self.votes.values())
 
 
-def judgements(path: Path) -> tuple[list[Judged], list[str]]:
+def judgements(path: Path) -> tuple[list[JudgedAction], list[str]]:
     """Read the judgements: the actions in order of their keys, and a sentence for each thing that contradicts itself.
 
     Raises
@@ -284,7 +284,7 @@ def judgements(path: Path) -> tuple[list[Judged], list[str]]:
     return actions, problems
 
 
-def criteria_of(actions: Iterable[Judged]) -> tuple[Criterion, ...]:
+def criteria_of(actions: Iterable[JudgedAction]) -> tuple[Criterion, ...]:
     """Return every key point of every action name as a criterion, in order of the names and texts.
 
     The texts are advice such as "Keep your back straight.", so a statement is that the performer follows it or not:
@@ -317,7 +317,7 @@ def boundary_name(name: str) -> str | None:
     return next((known for known in NAMES if _words(known) == wanted), None)
 
 
-def name_mismatches(actions: Iterable[Judged]) -> list[tuple[str, str | None, int]]:
+def name_mismatches(actions: Iterable[JudgedAction]) -> list[tuple[str, str | None, int]]:
     """Return each judged name that is not the boundary file's own: the name, the one meant, how many actions."""
     counts = Counter(one.name for one in actions)
     return [(name, boundary_name(name), number) for name, number in sorted(counts.items()) if name not in NAMES]
@@ -327,7 +327,7 @@ def _words(name: str) -> frozenset[str]:
     return frozenset(re.findall(r"[a-z]+", name.lower())) - _SIDES
 
 
-def _judged(where: str, key: str, entry: Any, spelled: dict[str, str], problems: list[str]) -> Judged:
+def _judged(where: str, key: str, entry: Any, spelled: dict[str, str], problems: list[str]) -> JudgedAction:
     match = _KEY.fullmatch(key)
     annotations = entry.get("annotations") if isinstance(entry, dict) else None
     if match is None or not isinstance(annotations, list) or not annotations:
@@ -354,7 +354,7 @@ def _judged(where: str, key: str, entry: Any, spelled: dict[str, str], problems:
             problems.append(f"{at}: action_quality_score is {short(score)}; left out, allowed: 1 to 5")
     if len(names) > 1:
         problems.append(f"{where}: its annotations name it {', '.join(map(repr, names))}; kept as the most say")
-    return Judged(
+    return JudgedAction(
         key=key,
         record=match["record"],
         number=int(match["number"]),
@@ -394,7 +394,7 @@ def _verdicts(given: object, where: str, spelled: dict[str, str], problems: list
     return {text: verdict for text, verdict in said.items() if text not in doubtful}
 
 
-def share_of_faults(actions: Sequence[Judged]) -> float:
+def share_of_faults(actions: Sequence[JudgedAction]) -> float:
     """Return the share of verdicts that are "False"."""
     false = sum(no for one in actions for _, no in one.votes.values())
     return false / max(1, false + sum(yes for one in actions for yes, _ in one.votes.values()))

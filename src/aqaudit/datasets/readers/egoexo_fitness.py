@@ -40,7 +40,7 @@ from aqaudit.datasets.readers.egoexo_files import (
     NAMES,
     TIES,
     VIEWS,
-    Judged,
+    JudgedAction,
     Ties,
     boundary_name,
     criteria_of,
@@ -67,7 +67,7 @@ def check(root: Path) -> Report:
     counts: list[Count] = []
     records = files.records_of(found.paths[files.RECORDS]) if files.RECORDS in found.paths else {}
     boundaries = files.boundaries_of(found.paths[files.BOUNDARIES]) if files.BOUNDARIES in found.paths else {}
-    actions: list[Judged] = []
+    actions: list[JudgedAction] = []
     if files.JUDGEMENTS in found.paths:
         actions, wrong = judgements(found.paths[files.JUDGEMENTS])
         problems += wrong
@@ -126,7 +126,7 @@ def _recorded(
     return counts
 
 
-def _pairs(pairs: files.Pairs) -> list[Count]:
+def _pairs(pairs: files.PairLists) -> list[Count]:
     both = len(pairs.records["train"] & pairs.records["test"])
     return [
         *(
@@ -141,7 +141,7 @@ def _pairs(pairs: files.Pairs) -> list[Count]:
     ]
 
 
-def _bank(bank: Mapping[str, Sequence[str]], pairs: files.Pairs | None) -> tuple[list[Count], list[str]]:
+def _bank(bank: Mapping[str, Sequence[str]], pairs: files.PairLists | None) -> tuple[list[Count], list[str]]:
     names = {name for listed in bank.values() for name in listed}
     strange = sorted(name for name in names if boundary_name(name) is None)
     unknown = sorted(pairs.codes - bank.keys()) if pairs else ()
@@ -154,7 +154,7 @@ def _bank(bank: Mapping[str, Sequence[str]], pairs: files.Pairs | None) -> tuple
     return counts, problems
 
 
-def _judged(actions: Sequence[Judged]) -> list[Count]:
+def _judged(actions: Sequence[JudgedAction]) -> list[Count]:
     by_number = Counter(one.annotators for one in actions)
     names = Counter(boundary_name(one.name) or one.name for one in actions)
     return [
@@ -175,7 +175,7 @@ def _judged(actions: Sequence[Judged]) -> list[Count]:
     ]
 
 
-def _names(actions: Sequence[Judged]) -> list[str]:
+def _names(actions: Sequence[JudgedAction]) -> list[str]:
     return [
         f"{number:,} actions are judged as {name!r}, "
         + (f"which is {known!r} among the boundaries; kept" if known else "which is none of the twelve actions; kept")
@@ -183,7 +183,7 @@ def _names(actions: Sequence[Judged]) -> list[str]:
     ]
 
 
-def _views(actions: Sequence[Judged], records: Mapping[str, files.Record]) -> list[Count]:
+def _views(actions: Sequence[JudgedAction], records: Mapping[str, files.Record]) -> list[Count]:
     seen = Counter(view for one in actions if one.record in records for view in records[one.record].frames)
     ego = sum(seen[view] for view in _EGO)
     return [
@@ -193,7 +193,7 @@ def _views(actions: Sequence[Judged], records: Mapping[str, files.Record]) -> li
     ]
 
 
-def _unfilmed(actions: Sequence[Judged], records: Mapping[str, files.Record]) -> list[str]:
+def _unfilmed(actions: Sequence[JudgedAction], records: Mapping[str, files.Record]) -> list[str]:
     """Return a sentence for each view that a record lacks, and for each window that ends well after its view."""
     judged = Counter(one.record for one in actions)
     found = [
@@ -209,7 +209,7 @@ def _unfilmed(actions: Sequence[Judged], records: Mapping[str, files.Record]) ->
     return found
 
 
-def _windows(actions: Sequence[Judged], boundaries: Mapping[str, Sequence[tuple[int, int, int]]]) -> list[Count]:
+def _windows(actions: Sequence[JudgedAction], boundaries: Mapping[str, Sequence[tuple[int, int, int]]]) -> list[Count]:
     """Compare windows with the boundaries they may have come from: the number in the key counts them from 0."""
     same: dict[int, int] = defaultdict(int)
     for one in actions:
@@ -357,7 +357,7 @@ class _Placed:
         self._slightly = 0
         self.missing: list[str] = []
 
-    def windows(self, action: Judged) -> list[tuple[str, _Window]]:
+    def windows(self, action: JudgedAction) -> list[tuple[str, _Window]]:
         """Return where each wanted view shows an action."""
         windows = []
         record = self._records.get(action.record)
@@ -373,7 +373,7 @@ class _Placed:
                     windows.append((view, window))
         return windows
 
-    def _window(self, action: Judged, view: str, folder: Path, stated: int | None) -> _Window | None:
+    def _window(self, action: JudgedAction, view: str, folder: Path, stated: int | None) -> _Window | None:
         first, last = max(1, action.start), action.end if stated is None else min(action.end, stated)
         if last < first or not files.has_frames(folder, first, last):
             if folder not in self._held:

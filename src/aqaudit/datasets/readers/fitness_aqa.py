@@ -141,7 +141,7 @@ Intervals = tuple[tuple[float, float], ...] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Labels:
+class ErrorLabels:
     """The labels and splits of one error as found. ``problems`` are sentences about labels that are odd but usable."""
 
     task: Task
@@ -161,7 +161,7 @@ class Labels:
         return found
 
 
-def labels_below(root: Path, tasks: Sequence[Task]) -> dict[str, Labels]:
+def labels_below(root: Path, tasks: Sequence[Task]) -> dict[str, ErrorLabels]:
     """Find and load labels and splits below ``root`` for those of the errors that are here.
 
     Raises
@@ -183,7 +183,7 @@ def labels_below(root: Path, tasks: Sequence[Task]) -> dict[str, Labels]:
     return {task.error: _labels(root, task, one_of(files[task.file]), files) for task in tasks if task.file in files}
 
 
-def media_of(root: Path, labels: Labels) -> dict[str, list[Path]]:
+def media_of(root: Path, labels: ErrorLabels) -> dict[str, list[Path]]:
     """Return the media of one error's exercise by their stem; unlabelled recordings are left out.
 
     They are looked for beside the labels first, then further up to ``root``, until some are found.
@@ -201,7 +201,7 @@ def media_of(root: Path, labels: Labels) -> dict[str, list[Path]]:
         folder = folder.parent
 
 
-def _own(labels: Labels, folder: Path, paths: list[Path]) -> list[Path]:
+def _own(labels: ErrorLabels, folder: Path, paths: list[Path]) -> list[Path]:
     """Return, of several media of one name, those of the labels' own exercise: by their folders."""
     if len(paths) == 1:
         return paths
@@ -210,7 +210,7 @@ def _own(labels: Labels, folder: Path, paths: list[Path]) -> list[Path]:
     return nearest_to(labels.path, named or paths)
 
 
-def no_trajectory(labels: Labels) -> int:
+def no_trajectory(labels: ErrorLabels) -> int:
     """Return how many clips the release lists as without a bar trajectory; their videos are fine."""
     for folder, _, inside in walk(labels.media_root):
         if "traj_nan.json" in inside:
@@ -219,7 +219,7 @@ def no_trajectory(labels: Labels) -> int:
     return 0
 
 
-def _labels(root: Path, task: Task, path: Path, files: Mapping[str, list[Path]]) -> Labels:
+def _labels(root: Path, task: Task, path: Path, files: Mapping[str, list[Path]]) -> ErrorLabels:
     table = load_json(path)
     if not isinstance(table, dict) or not table:
         raise BadInput(f"{path}: holds no object of labels; allowed: {{item: label, …}}")
@@ -238,7 +238,7 @@ def _labels(root: Path, task: Task, path: Path, files: Mapping[str, list[Path]])
                 problems.append(f"{splits[name]}: {key!r} is in both {first} and {name}; counted as {first}")
         if len(set(names)) < len(names):
             problems.append(f"{splits[name]}: names {len(names) - len(set(names))} items twice")
-    return Labels(
+    return ErrorLabels(
         task=task,
         path=path,
         labels=labels,
@@ -423,7 +423,7 @@ def check(root: Path) -> Report:
     )
 
 
-def _lacking(root: Path, group: Sequence[Labels], made: int, missing: Sequence[str]) -> str:
+def _lacking(root: Path, group: Sequence[ErrorLabels], made: int, missing: Sequence[str]) -> str:
     main = group[0]
     return (
         f"{root} lacks {len(missing):,} of {made + len(missing):,} {main.task.media}s of {main.task.action}:"
@@ -432,7 +432,7 @@ def _lacking(root: Path, group: Sequence[Labels], made: int, missing: Sequence[s
     )
 
 
-def _performances(root: Path, group: Sequence[Labels], split: str | None) -> tuple[list[Performance], list[str]]:
+def _performances(root: Path, group: Sequence[ErrorLabels], split: str | None) -> tuple[list[Performance], list[str]]:
     """Make the performances of one set of clips, and a sentence for each whose media are not here."""
     main = group[0]
     media = media_of(root, main)
@@ -470,10 +470,10 @@ def _performer(key: str) -> str:
     return key.partition("_")[0]
 
 
-def _problems(found: Iterable[Labels]) -> list[str]:
+def _problems(found: Iterable[ErrorLabels]) -> list[str]:
     """Return what is odd about labels and splits, and items that one error's split has and its twin's has not."""
     problems = [problem for labels in found for problem in labels.problems]
-    first: dict[str, Labels] = {}
+    first: dict[str, ErrorLabels] = {}
     for labels in found:
         other = first.setdefault(labels.task.clips, labels)
         for key in sorted(labels.labels.keys() ^ other.labels.keys()):
@@ -483,7 +483,7 @@ def _problems(found: Iterable[Labels]) -> list[str]:
     return list(dict.fromkeys(problems))
 
 
-def _together(found: Mapping[str, Labels]) -> list[str]:
+def _together(found: Mapping[str, ErrorLabels]) -> list[str]:
     if not {"knees_inward", "knees_forward"} <= found.keys():
         return []
     splits = found["knees_inward"].split_of()

@@ -43,7 +43,7 @@ TYPES = ("angle", "position", "distance")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class FmsRule:
     """A question about a key-frame; ``options`` are in the order of the file, which is not from good to bad."""
 
     id: str
@@ -53,13 +53,13 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Movement:
+class FmsMovement:
     """One of the fifteen movements; ``action`` is what a model is told it is, ``view`` nominal."""
 
     id: str
     action: str
     view: str
-    rules: Mapping[str, Rule]
+    rules: Mapping[str, FmsRule]
 
     def choices(self) -> list[ChoiceQuestion]:
         """Return its rules as questions; several movements may bear one name, so the ids carry the movement."""
@@ -69,7 +69,7 @@ class Movement:
         ]
 
 
-def rules_below(root: Path) -> tuple[Path, dict[str, Movement]]:
+def rules_below(root: Path) -> tuple[Path, dict[str, FmsMovement]]:
     """Find and read the rule file below ``root``: its path, and the movements by id.
 
     Raises
@@ -91,7 +91,7 @@ def rules_below(root: Path) -> tuple[Path, dict[str, Movement]]:
     return path, _movements(path)
 
 
-def _movements(path: Path) -> dict[str, Movement]:
+def _movements(path: Path) -> dict[str, FmsMovement]:
     table = load_json(path)
     if not isinstance(table, dict) or not table:
         raise BadInput(f"{path}: holds no object of movements; allowed: {{'m01': {{'actionName': …, 'rules': …}}, …}}")
@@ -101,14 +101,14 @@ def _movements(path: Path) -> dict[str, Movement]:
     return movements
 
 
-def _movement(path: Path, key: str, entry: Any) -> Movement:
+def _movement(path: Path, key: str, entry: Any) -> FmsMovement:
     where = f"{path}: movement {key!r}"
     rules = entry.get("rules") if isinstance(entry, dict) else None
     if not isinstance(rules, dict) or not rules:
         raise BadInput(f"{where} has no rules; allowed: actionName, view and an object of rules")
     made = {name.strip().lower(): _rule(f"{where}, rule {name!r}", name, rule) for name, rule in rules.items()}
     view = entry.get("view")
-    return Movement(
+    return FmsMovement(
         id=key.strip().lower(),
         action=_text(entry, "actionName", where),
         view=view.strip() if isinstance(view, str) else "",
@@ -116,7 +116,7 @@ def _movement(path: Path, key: str, entry: Any) -> Movement:
     )
 
 
-def _rule(where: str, name: str, rule: Any) -> Rule:
+def _rule(where: str, name: str, rule: Any) -> FmsRule:
     if not isinstance(rule, dict):
         raise BadInput(f"{where} is {short(rule)}; allowed: an object with ruleQuestion and ruleOptions")
     options = rule.get("ruleOptions")
@@ -127,7 +127,7 @@ def _rule(where: str, name: str, rule: Any) -> Rule:
     if times > 1:
         raise BadInput(f"{where}: ruleOptions has {same!r} twice")
     kind = rule.get("ruleType")
-    return Rule(
+    return FmsRule(
         id=name.strip().lower(),
         type=kind.strip().lower() if isinstance(kind, str) else "",
         question=_text(rule, "ruleQuestion", where),
@@ -165,7 +165,7 @@ class Label:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Labels:
+class RuleLabels:
     """All labels below a root: those with a picture, the sentences about those without, pictures without a label."""
 
     labels: tuple[Label, ...]
@@ -175,7 +175,9 @@ class Labels:
     entries: int
 
 
-def labels_below(root: Path, rules: Path, movements: Mapping[str, Movement], wrong: Callable[[str], object]) -> Labels:
+def labels_below(
+    root: Path, rules: Path, movements: Mapping[str, FmsMovement], wrong: Callable[[str], object]
+) -> RuleLabels:
     """Find the labels below ``root`` and the picture, movement and subject of each.
 
     ``wrong`` is told of each entry that cannot be used.
@@ -227,7 +229,7 @@ def labels_below(root: Path, rules: Path, movements: Mapping[str, Movement], wro
             )
         )
     number = sum(map(len, images.values()))
-    return Labels(
+    return RuleLabels(
         labels=tuple(labels),
         missing=tuple(missing),
         unlabelled=number - len(taken),
@@ -236,7 +238,7 @@ def labels_below(root: Path, rules: Path, movements: Mapping[str, Movement], wro
     )
 
 
-def first_index(root: Path, labels: Sequence[Label], movements: Mapping[str, Movement]) -> int | None:
+def first_index(root: Path, labels: Sequence[Label], movements: Mapping[str, FmsMovement]) -> int | None:
     """Tell whether answers given as numbers count options from 0 or 1; None where most answers are no numbers.
 
     Raises
@@ -264,7 +266,7 @@ def first_index(root: Path, labels: Sequence[Label], movements: Mapping[str, Mov
     return fits[0]
 
 
-def option_of(answer: object, rule: Rule, first: int | None) -> str | None:
+def option_of(answer: object, rule: FmsRule, first: int | None) -> str | None:
     """Return the option that an answer means, None where it is none of them."""
     option, number = _text_option(answer, rule), _number(answer)
     if option is not None or number is None or first is None:
@@ -272,7 +274,7 @@ def option_of(answer: object, rule: Rule, first: int | None) -> str | None:
     return rule.options[number - first] if 0 <= number - first < len(rule.options) else None
 
 
-def _text_option(answer: object, rule: Rule) -> str | None:
+def _text_option(answer: object, rule: FmsRule) -> str | None:
     if not isinstance(answer, str):
         return None
     wanted = " ".join(answer.split()).casefold().rstrip(".")
@@ -358,7 +360,7 @@ def _own(value: object, pattern: re.Pattern[str], form: str) -> str:
     return form.format(int(match[1])) if match else ""
 
 
-def _answers(results: object, movement: Movement) -> dict[str, object] | None:
+def _answers(results: object, movement: FmsMovement) -> dict[str, object] | None:
     if isinstance(results, dict):
         return {str(rule).strip().lower(): answer for rule, answer in results.items()}
     if not isinstance(results, list) or not results:
@@ -465,14 +467,14 @@ def check(root: Path) -> Report:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Contents:
-    movements: Mapping[str, Movement]
-    labels: Labels
+class _Release:
+    movements: Mapping[str, FmsMovement]
+    labels: RuleLabels
     performances: list[Performance]
     problems: tuple[str, ...]
 
 
-def _contents(root: Path) -> _Contents:
+def _contents(root: Path) -> _Release:
     rules, movements = rules_below(root)
     problems: list[str] = []
     labels = labels_below(root, rules, movements, problems.append)
@@ -482,10 +484,12 @@ def _contents(root: Path) -> _Contents:
     nameless = sum(not one.subject for one in labels.labels)
     if nameless:
         problems.append(f"no subject can be told for {nameless:,} key-frames: each is counted as a person of its own")
-    return _Contents(movements=movements, labels=labels, performances=performances, problems=tuple(problems))
+    return _Release(movements=movements, labels=labels, performances=performances, problems=tuple(problems))
 
 
-def _performance(root: Path, label: Label, movement: Movement, first: int | None, problems: list[str]) -> Performance:
+def _performance(
+    root: Path, label: Label, movement: FmsMovement, first: int | None, problems: list[str]
+) -> Performance:
     choices: dict[str, str] = {}
     for name, answer in label.answers.items():
         rule = movement.rules.get(name)
