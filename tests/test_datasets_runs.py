@@ -18,8 +18,7 @@ import made_fitness_aqa
 import made_llm_fms
 import made_mtl_aqa
 import made_ui_prmd
-from aqaudit import BadInput, Study, datasets, read_answers
-from aqaudit.reporting.folder import write
+from aqaudit import BadInput, Study, datasets, read_answers, report
 
 SHORT = made_finefs.SHORT
 
@@ -82,7 +81,7 @@ skill = 1.0
     labels = datasets.read(reader, root, **_options(reader)).performances
     wanted = sum(len(p.criteria) + len(p.errors) + len(p.choices) + len(p.scores) for p in labels)
     assert answers["question_id"].n_unique() == wanted
-    html = write(tmp_path / "out").read_text()
+    html = report(tmp_path / "out").read_text()
     shown = "data:image/jpeg" in html
     assert shown == (reader in {"llm_fms", "ui_prmd"})
     assert ("may not be shown" in html) != shown

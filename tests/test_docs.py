@@ -22,9 +22,10 @@ from aqaudit.audits import AUDITS as AUDITS_MADE
 from aqaudit.audits import verdicts
 from aqaudit.audits.gate import read_rules
 from aqaudit.cli import app
-from aqaudit.core.table import DOMAINS, SCHEMA, TRUTH_AND_ANSWER, read_answers
+from aqaudit.core.table import DOMAINS, SCHEMA, TRUTH_AND_ANSWER
 from aqaudit.datasets.clips import KEYS
 from aqaudit.datasets.declarations import read_declarations
+from aqaudit.imports.answers import read_answers
 from aqaudit.measures import MEASURES, resample
 from aqaudit.models import catalog, settings
 from aqaudit.models.call import RETRYABLE, Cause

@@ -10,11 +10,10 @@ import pytest
 
 import aqaudit
 import made
-from aqaudit import BadInput, Study, datasets
+from aqaudit import BadInput, Study, datasets, report
 from aqaudit.core.table import write_parquet
 from aqaudit.datasets.readers import folder as folder_reader
 from aqaudit.engine.folder import merge
-from aqaudit.reporting.folder import write
 from report_sample import sample
 
 
@@ -30,22 +29,22 @@ def note(home: Path, text: str) -> None:
 
 
 def test_pictures_of_a_hidden_data_set_are_in_no_report(home: Path) -> None:
-    assert "data:image/jpeg" in write(home).read_text()
+    assert "data:image/jpeg" in report(home).read_text()
     note(home, '{"clinic": {"show_frames": false}}')
     for source in (home, home / "answers.parquet"):
-        html = write(source).read_text()
+        html = report(source).read_text()
         assert "data:image/jpeg" not in html
         assert "Pictures of this data set may not be shown." in html
     note(home, '{"clinic": {"show_frames": true}, "another": {"show_frames": false}}')
-    assert "data:image/jpeg" in write(home).read_text()
+    assert "data:image/jpeg" in report(home).read_text()
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"clinic": {}}', '{"clinic": 1}'])
 def test_a_note_that_cannot_be_read_hides_everything(text: str, home: Path) -> None:
     note(home, text)
     with pytest.raises(BadInput, match="not known whose pictures may be shown"):
-        write(home)
-    assert "data:image/jpeg" not in write(home, frames=False).read_text()
+        report(home)
+    assert "data:image/jpeg" not in report(home, frames=False).read_text()
 
 
 def test_a_run_notes_its_data_sets_and_a_merge_keeps_what_is_hidden(
@@ -62,7 +61,7 @@ def test_a_run_notes_its_data_sets_and_a_merge_keeps_what_is_hidden(
     monkeypatch.setattr(folder_reader, "READER", hiding)
     assert not datasets.read("folder", data).show_frames
     aqaudit.run(study, out=tmp_path / "hidden")
-    html = write(tmp_path / "hidden").read_text()
+    html = report(tmp_path / "hidden").read_text()
     assert "Pictures of this data set may not be shown." in html
     assert "data:image/jpeg" not in html
     merge([tmp_path / "open", tmp_path / "hidden"], tmp_path / "both")

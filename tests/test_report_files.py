@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 import aqaudit
+from aqaudit import report
 from aqaudit.audits import audit
 from aqaudit.core.records import BadInput
 from aqaudit.core.table import write_parquet
 from aqaudit.reporting import figures, tables
-from aqaudit.reporting.folder import write
 from report_sample import STUDY, answer, failures, sample, to_frame
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_parquet(sample(home / "media"), home / "answers.parquet")
     failures().write_parquet(home / "failures.parquet")
     (home / "study.toml").write_text(STUDY, encoding="utf-8")
-    write(home)
+    report(home)
     return home
 
 
@@ -53,14 +53,14 @@ def test_a_run_folder_gets_its_page_tables_and_figures(folder: Path) -> None:
 def test_writing_again_gives_the_same_bytes(folder: Path) -> None:
     written = [folder / "report.html", *(folder / "tables").iterdir(), *(folder / "figures").iterdir()]
     first = [path.read_bytes() for path in written]
-    assert write(folder) == written[0]
+    assert report(folder) == written[0]
     assert [path.read_bytes() for path in written] == first
 
 
 def test_an_answers_file_alone_is_enough(folder: Path, tmp_path: Path) -> None:
     source = tmp_path / "mine.jsonl"
     source.write_text('{"question_id": "q1", "kind": "verify", "gold_correct": true, "says_correct": false}\n')
-    page = write(source, tmp_path / "deep" / "r.html", frames=False)
+    page = report(source, out=tmp_path / "deep" / "r.html", frames=False)
     assert "Not recorded in these answers: unknown." in page.read_text(encoding="utf-8")
     assert (tmp_path / "deep" / "tables" / "headline.csv").is_file()
 
@@ -81,12 +81,12 @@ def test_the_headline_csv_holds_the_unrounded_findings(folder: Path) -> None:
 
 def test_a_page_that_cannot_be_written_is_one_clear_line(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="is a folder; name the page"):
-        write(folder, tmp_path)
+        report(folder, out=tmp_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(BadInput, match="cannot be written"):
-        write(folder, tmp_path / "file" / "report.html")
+        report(folder, out=tmp_path / "file" / "report.html")
     with pytest.raises(BadInput, match="no answers here"):
-        write(tmp_path)
+        report(tmp_path)
 
 
 def test_figures_are_svg_files_that_stand_alone(folder: Path) -> None:

@@ -20,9 +20,9 @@ from aqaudit.audits.comparison import ComparisonResult
 from aqaudit.audits.gate import GateResult
 from aqaudit.audits.pairing import pair, selected, selector
 from aqaudit.core.auxiliary import read_auxiliary
-from aqaudit.core.table import read_answers
 from aqaudit.engine.preparation import RunOptions, prepare
 from aqaudit.engine.run import Outcome, run_prepared
+from aqaudit.imports.answers import read_answers
 from aqaudit.reporting.folder import write
 from aqaudit.study.study import Study
 
@@ -228,4 +228,4 @@ def report(source: str | Path, *, out: str | Path | None = None, frames: bool = 
     BadInput
         The answers cannot be read, or the page cannot be written.
     """
-    return write(Path(source), None if out is None else Path(out), frames=frames)
+    return write(read_answers(source), Path(source), None if out is None else Path(out), frames=frames)

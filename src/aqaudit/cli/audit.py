@@ -21,7 +21,7 @@ def audit(
     """Run all audits on an answers table."""
     from aqaudit import api
     from aqaudit.core.auxiliary import read_auxiliary
-    from aqaudit.core.table import read_answers
+    from aqaudit.imports.answers import read_answers
     from aqaudit.reporting.folder import failures
     from aqaudit.reporting.terminal import coloured, headline, verdicts
 

@@ -25,7 +25,7 @@ def export_inspect(
     """Write answers as logs of Inspect AI: one a model, pictures by reference."""
     import polars as pl
 
-    from aqaudit.core.table import read_answers
+    from aqaudit.imports.answers import read_answers
     from aqaudit.imports.inspect_ai import write_logs
     from aqaudit.reporting.folder import prompts
 

@@ -4,46 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import lru_cache
 
-from aqaudit.core.records import DRAWING, Cell, Chain, Mask, MediaSpec, Performance, ShowOptions, Slot
-from aqaudit.models.settings import ModelEntry
+from aqaudit.core.records import Chain, Mask, MediaSpec, Performance, Slot
 
 #: Raised when the way a request is put on the wire changes what a model receives: old answers are then asked again.
 REQUEST_FORMAT = "aqaudit-request-1"
-
-
-_PLAIN = ShowOptions()
-
-
-@lru_cache(maxsize=4096)
-def media_spec(cell: Cell, entry: ModelEntry, *, image: bool, options: ShowOptions = _PLAIN) -> MediaSpec:
-    """Return how a performance is shown in a cell, given what the model takes. A rate means nothing for a picture."""
-    if cell.perturbation == "text_only":
-        return MediaSpec(perturbation="text_only", form="none")
-    shown = MediaSpec(view=cell.view, perturbation=cell.perturbation, max_side=entry.max_side)
-    shown = replace(
-        shown,
-        drawing=DRAWING if shown.posed else None,
-        region=options.region if cell.perturbation == "region_blur" else None,
-        seed=options.seed if cell.perturbation == "shuffled" else None,
-        swap=options.swap if cell.perturbation == "swapped" else None,
-    )
-    if image:
-        return shown
-    # A clip sent whole keeps its own rate unless one is asked for; frames, providers that sample and texts need a
-    # number.
-    sampled = entry.media_form == "frames" or entry.native_sampling or cell.view == "pose_text"
-    default = entry.default_fps if sampled else None
-    return replace(
-        shown,
-        form=entry.media_form,
-        fps=None if cell.frames is not None else cell.fps or default,
-        frames=cell.frames,
-        max_frames=entry.max_frames,
-        native_sampling=entry.native_sampling,
-    )
 
 
 def answer_key(start: str, end: str) -> str:

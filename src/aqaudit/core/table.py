@@ -19,12 +19,13 @@ from typing import Any, get_args
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from aqaudit import imports
 from aqaudit.core import records
 from aqaudit.core.records import BadInput, nearest
 from aqaudit.core.schema import Answer, cast, shown
 
 SCHEMA_VERSION = 1
+#: Endings of answers files of our own.
+SUFFIXES = (".parquet", ".jsonl", ".ndjson", ".sqlite", ".db")
 
 _DTYPES: dict[object, pl.DataType] = {
     str: pl.String(),
@@ -77,36 +78,14 @@ _UNKNOWN = "unknown"
 _BATCH = 2000
 
 
-def read_answers(source: str | Path) -> pl.DataFrame:
-    """Read an answers table, complete it with the import defaults and check it.
-
-    Parameters
-    ----------
-    source
-        An output folder, a ``.parquet``, ``.sqlite`` or ``.jsonl`` file, or a file of another harness
-        (:mod:`aqaudit.imports`).
+def read_table(path: Path) -> pl.DataFrame:
+    """Return the answers of a Parquet, SQLite or JSON Lines file as they are written there.
 
     Raises
     ------
     BadInput
-        The file is missing, not of these kinds, or a row breaks the schema (row, column, value and what is allowed).
+        The file has another ending, or cannot be read.
     """
-    path = Path(source)
-    if path.is_dir():
-        found = [path / f"answers.{kind}" for kind in ("sqlite", "parquet", "jsonl")]
-        existing = [p for p in found if p.is_file()]
-        if not existing:
-            raise BadInput(f"{path}: no answers here; expected answers.sqlite, answers.parquet or answers.jsonl")
-        path = existing[0]
-    if not path.is_file():
-        raise BadInput(f"{path}: no such answers file or folder")
-    return check(normalise(_read_file(path), source=str(path)), source=str(path))
-
-
-def _read_file(path: Path) -> pl.DataFrame:
-    foreign = imports.read(path) if path.suffix in {*imports.SUFFIXES, ".jsonl", ".ndjson"} else None
-    if foreign is not None:
-        return foreign
     match path.suffix:
         case ".parquet":
             read = _read_parquet
@@ -115,10 +94,7 @@ def _read_file(path: Path) -> pl.DataFrame:
         case ".sqlite" | ".db":
             read = _read_sqlite
         case suffix:
-            raise BadInput(
-                f"{path}: answers are read from .parquet, .sqlite or .jsonl, and from {', '.join(imports.SUFFIXES)} "
-                f"of other harnesses, not from '{suffix}'"
-            )
+            raise BadInput(f"{path}: answers are read from {', '.join(SUFFIXES)}, not from '{suffix}'")
     try:
         return read(path)
     except (pl.exceptions.PolarsError, sqlite3.Error, OSError) as error:

@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from aqaudit.core.keys import media_spec, prompt_text
+from aqaudit.core.keys import prompt_text
 from aqaudit.core.records import BadInput, Cell, MediaForm, MediaSpec, Performance, Request, in_order
 from aqaudit.engine.preparation import Prepared
 from aqaudit.media.source import SourceInfo
 from aqaudit.models.settings import ModelEntry
 from aqaudit.study.plan import PlannedDataset
 from aqaudit.study.questions import shuffled
-from aqaudit.study.requests import shown_in_order
+from aqaudit.study.requests import media_spec, shown_in_order
 
 #: Characters a token, for English text.
 CHARACTERS = 4.0

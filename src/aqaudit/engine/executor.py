@@ -16,7 +16,7 @@ from typing import Protocol
 import anyio
 from anyio import to_thread
 
-from aqaudit.core.keys import digest, media_spec, show_fields
+from aqaudit.core.keys import digest, show_fields
 from aqaudit.core.records import KINDS, BadInput, MediaSpec, Performance, Shown
 from aqaudit.engine.journal import Journal
 from aqaudit.engine.preparation import MediaSources, Prepared
@@ -26,6 +26,7 @@ from aqaudit.media.prepare import prepare, prepare_all
 from aqaudit.models.call import AskFailed, Model
 from aqaudit.models.catalog import open_model
 from aqaudit.models.settings import ModelEntry
+from aqaudit.study.requests import media_spec
 from aqaudit.study.study import Study
 
 _REMEMBERED = 4096

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,6 @@ from typing import Any
 import anyio
 from anyio import to_thread
 
-from aqaudit import __version__
 from aqaudit.core.records import BadInput, PoseSource, Shown
 from aqaudit.engine.channel import slipped_out
 from aqaudit.engine.executor import PrepareJob, run_job
@@ -32,6 +32,8 @@ from aqaudit.media.source import SourceCache
 from aqaudit.models.call import AskFailed, Call, Cause, Model, Reply
 from aqaudit.models.catalog import open_model
 from aqaudit.models.settings import ModelEntry
+
+_VERSION = version("aqaudit")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +99,8 @@ class Worker:
     async def look(self, place: WorkerPlace) -> Trouble | None:
         """See whether this machine sees the driver's files and may write beside them."""
         host = socket.gethostname()
-        if place.version != __version__:
-            return Trouble(message=f"worker on {host}: has aqaudit {__version__}, this is {place.version}")
+        if place.version != _VERSION:
+            return Trouble(message=f"worker on {host}: has aqaudit {_VERSION}, this is {place.version}")
         for path in place.tokens:
             if not path.is_file():
                 return Trouble(message=_unseen(host, path.parent.parent))
@@ -282,7 +284,7 @@ class RayExecutor:
         self._plan = prepared.plan
         estimates = prepared.sources.poses.estimates
         self._place = WorkerPlace(
-            version=__version__,
+            version=_VERSION,
             folder=out.cwd(),
             media=self.media,
             pose=prepared.study.spec.pose,

@@ -12,7 +12,6 @@ from typing import get_args
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from aqaudit.core.keys import media_spec
 from aqaudit.core.records import (
     BadInput,
     Cell,
@@ -30,7 +29,7 @@ from aqaudit.media.cache import MediaStore
 from aqaudit.media.prepare import prepare
 from aqaudit.models.settings import ModelEntry
 from aqaudit.study.pairs import SwapPairing
-from aqaudit.study.requests import ways_of_showing
+from aqaudit.study.requests import media_spec, ways_of_showing
 from aqaudit.study.study import Study
 
 #: Height of a row's pictures and the most that one may be wide, in pixels.

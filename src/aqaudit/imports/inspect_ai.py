@@ -21,11 +21,11 @@ from typing import Any
 
 import polars as pl
 
+from aqaudit.core.outcome import outcome
 from aqaudit.core.records import LETTERS, TRUE_FALSE, BadInput, claims
 from aqaudit.core.table import SCHEMA, TRUTH_AND_ANSWER
 from aqaudit.imports import bounded, rows
 from aqaudit.imports.rows import NamedRows, item_columns, plain, typed
-from aqaudit.reporting.wording import outcome
 
 _SAMPLE = re.compile(r"samples/.+\.json")
 
@@ -179,7 +179,7 @@ def write_logs(frame: pl.DataFrame, out: Path, *, media: Path, prompts: Mapping[
     Parameters
     ----------
     frame
-        Answers, as :func:`aqaudit.core.table.read_answers` returns them.
+        Answers, as :func:`aqaudit.imports.answers.read_answers` returns them.
     out
         A file ``.eval`` where the answers are one model's, else a folder.
     media

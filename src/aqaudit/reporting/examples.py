@@ -15,10 +15,11 @@ from PIL import Image
 
 from aqaudit.audits.finding import Finding, Verdict
 from aqaudit.core.auxiliary import AuxiliaryTables
+from aqaudit.core.outcome import outcome
 from aqaudit.core.text import clean
 from aqaudit.reporting.figures import motion
 from aqaudit.reporting.svg import Figure
-from aqaudit.reporting.wording import TracedStep, answer_words, cell_words, outcome, traced, truth_words
+from aqaudit.reporting.wording import TracedStep, answer_words, cell_words, traced, truth_words
 
 #: Frames are shown up to this size in pixels (width, height).
 THUMBNAIL = (400, 112)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from aqaudit.audits.finding import Finding
 from aqaudit.audits.scope import headline_scopes, narrow
+from aqaudit.core.outcome import right
 from aqaudit.core.text import clean
 from aqaudit.measures import MEASURES, resample
 from aqaudit.measures.recalls import ratio
@@ -20,7 +21,6 @@ from aqaudit.reporting import svg
 from aqaudit.reporting.distributions import distribution
 from aqaudit.reporting.svg import Figure, Point, curve, dots
 from aqaudit.reporting.verdicts import ScopeKey, label, measure_name, scope_of
-from aqaudit.reporting.wording import right
 
 
 def share(rows: pl.DataFrame, holds: pl.Expr, label: str) -> Point:

@@ -13,19 +13,20 @@ import polars as pl
 from aqaudit.audits import AuditResult, audit
 from aqaudit.core.auxiliary import read_auxiliary
 from aqaudit.core.records import BadInput
-from aqaudit.core.table import read_answers
 from aqaudit.core.text import clean
 from aqaudit.reporting import factors, figures, page, svg, tables
 from aqaudit.reporting.verdicts import judgements
 
 
-def write(source: Path, out: Path | None = None, *, frames: bool = True) -> Path:
+def write(answers: pl.DataFrame, source: Path, out: Path | None = None, *, frames: bool = True) -> Path:
     """Write the report of an output folder or an answers file; return the page's path.
 
     Parameters
     ----------
+    answers
+        What was answered there.
     source
-        An output folder of a run, or an answers file (``.parquet``, ``.sqlite``, ``.jsonl``).
+        An output folder of a run, or an answers file: failures, auxiliary tables and media lie beside the answers.
     out
         The page; ``report.html`` in the folder or beside the file when None. ``tables/`` (CSV, LaTeX) and
         ``figures/`` (SVG, CSV) are written beside it. Each file is replaced as a whole or not at all.
@@ -35,20 +36,19 @@ def write(source: Path, out: Path | None = None, *, frames: bool = True) -> Path
     Raises
     ------
     BadInput
-        The answers cannot be read, or the page cannot be written there.
+        What lies beside the answers cannot be read, or the page cannot be written there.
     """
     home = source if source.is_dir() else source.parent
     target = out if out is not None else home / "report.html"
     if target.is_dir():
         raise BadInput(f"{target}: is a folder; name the page to write, such as {target / 'report.html'}")
-    frame = read_answers(source)
     failed = failures(source)
     study = home / "study.toml"
     auxiliary = read_auxiliary(source)
-    result = audit(frame, auxiliary)
+    result = audit(answers, auxiliary)
     material = page.Material(
-        frame=frame,
-        title=_title(frame),
+        frame=answers,
+        title=_title(answers),
         failures=failed,
         study_toml=study.read_text(encoding="utf-8", errors="replace") if source.is_dir() and study.is_file() else None,
         media_dir=home / "media",
@@ -59,7 +59,7 @@ def write(source: Path, out: Path | None = None, *, frames: bool = True) -> Path
     )
     html = page.render(material, result, frames=frames)
     try:
-        for name, text in beside(frame, failed, result).items():
+        for name, text in beside(answers, failed, result).items():
             replace_file(target.parent / name, text)
         replace_file(target, html)
     except OSError as error:

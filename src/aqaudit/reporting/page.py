@@ -162,7 +162,7 @@ _POLICY = "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none
 class Material:
     """What a page is made of besides the audits' result.
 
-    ``frame`` are the answers, as :func:`aqaudit.core.table.read_answers` returns them; ``failures`` the failed requests
+    ``frame`` are the answers, as they were read; ``failures`` the failed requests
     (columns ``model``, ``cause``, ``message`` where known), or None where they are not recorded; ``study_toml`` the
     study as it was run; ``media_dir`` the folder of stored media, ``<first two characters>/<sha256>.jpg``; ``prompts``
     answer key -> what was asked in full; ``auxiliary tables`` the tables beside the answers; of data sets that

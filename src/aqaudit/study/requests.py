@@ -5,19 +5,24 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
-from aqaudit.core.keys import (
-    answer_key,
-    canonical_json,
-    key_end,
-    key_start,
-    media_spec,
-    prompt_text,
-    spec_json,
-    window_json,
+from aqaudit.core.keys import answer_key, canonical_json, key_end, key_start, prompt_text, spec_json, window_json
+from aqaudit.core.records import (
+    DRAWING,
+    Cell,
+    Chain,
+    Dataset,
+    Kind,
+    MediaSpec,
+    Performance,
+    Question,
+    Request,
+    ShowOptions,
+    in_order,
 )
-from aqaudit.core.records import Cell, Chain, Dataset, Kind, MediaSpec, Performance, Question, Request, in_order
+from aqaudit.models.settings import ModelEntry
 from aqaudit.prompts import strategies
 from aqaudit.prompts.framing import guideline
 from aqaudit.prompts.shots import Pool, Shot
@@ -316,3 +321,35 @@ def ways_of_showing(request: Request) -> list[tuple[Performance, MediaSpec, Perf
         *((performance, request.spec, other) for performance, other in zip(asked, partners, strict=True)),
         *((performance, plain, None) for performance in request.shots),
     ]
+
+
+_PLAIN = ShowOptions()
+
+
+@lru_cache(maxsize=4096)
+def media_spec(cell: Cell, entry: ModelEntry, *, image: bool, options: ShowOptions = _PLAIN) -> MediaSpec:
+    """Return how a performance is shown in a cell, given what the model takes. A rate means nothing for a picture."""
+    if cell.perturbation == "text_only":
+        return MediaSpec(perturbation="text_only", form="none")
+    shown = MediaSpec(view=cell.view, perturbation=cell.perturbation, max_side=entry.max_side)
+    shown = replace(
+        shown,
+        drawing=DRAWING if shown.posed else None,
+        region=options.region if cell.perturbation == "region_blur" else None,
+        seed=options.seed if cell.perturbation == "shuffled" else None,
+        swap=options.swap if cell.perturbation == "swapped" else None,
+    )
+    if image:
+        return shown
+    # A clip sent whole keeps its own rate unless one is asked for; frames, providers that sample and texts need a
+    # number.
+    sampled = entry.media_form == "frames" or entry.native_sampling or cell.view == "pose_text"
+    default = entry.default_fps if sampled else None
+    return replace(
+        shown,
+        form=entry.media_form,
+        fps=None if cell.frames is not None else cell.fps or default,
+        frames=cell.frames,
+        max_frames=entry.max_frames,
+        native_sampling=entry.native_sampling,
+    )
