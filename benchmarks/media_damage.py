@@ -66,9 +66,8 @@ def batch(folder: Path, seed: int, first: int, count: int) -> None:
     """Read damaged copies and print one line each: source, damage, what came of it, seconds."""
     from aqaudit.core.records import BadInput, MediaSpec
     from aqaudit.media.cache import MediaStore
-    from aqaudit.media.prepare import prepare
     from aqaudit.media.source import checksum
-    from media_clips import number_of, performance, picture_at
+    from media_clips import number_of, performance, picture_at, prepare
 
     whole = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("copy"))
     store = MediaStore(folder / "store")

@@ -27,7 +27,7 @@ from aqaudit.core.records import MediaSpec, Performance
 from aqaudit.media import index
 from aqaudit.media.cache import MediaStore
 from aqaudit.media.poses import Poses
-from aqaudit.media.prepare import prepare_all
+from aqaudit.media.prepare import prepare
 from aqaudit.media.source import SourceCache
 from aqaudit.pose.coco17 import INDEX
 
@@ -93,7 +93,7 @@ def ours(path: Path, folder: Path, specs: list[MediaSpec]) -> float:
         begun = time.process_time()
         for store in stores:
             index._index.cache_clear()  # noqa: SLF001 - what is remembered must not count
-            prepare_all(performance(path), specs, MediaStore(store), poser=poses)
+            prepare(performance(path), specs, MediaStore(store), poser=poses)
         return (time.process_time() - begun) / IN_A_ROW
 
 
@@ -126,7 +126,7 @@ def threads(path: Path, folder: Path, specs: list[MediaSpec], workers: int, clip
     with tempfile.TemporaryDirectory(dir=folder) as store, ThreadPoolExecutor(workers) as pool:
         target, poses = MediaStore(Path(store)), Poses(SourceCache(folder / "c.sqlite"))
         begun = time.perf_counter()
-        list(pool.map(lambda _: prepare_all(performance(path), specs, target, poser=poses), range(clips)))
+        list(pool.map(lambda _: prepare(performance(path), specs, target, poser=poses), range(clips)))
         return clips / (time.perf_counter() - begun)
 
 

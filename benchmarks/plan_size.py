@@ -12,6 +12,7 @@ import hashlib
 import resource
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 CRITERIA = 20
 GRID = 'framing = ["positive", "negative"]\nperturbation = ["none", "blank"]'
@@ -38,8 +39,8 @@ class Sources:
     def content_hash(self, performance: object) -> str:  # noqa: D102
         return hashlib.sha256(str(performance.media).encode()).hexdigest()  # type: ignore[attr-defined]
 
-    def is_image(self, performance: object) -> bool:  # noqa: D102, ARG002
-        return False
+    def describe(self, performance: object) -> SimpleNamespace:  # noqa: D102, ARG002
+        return SimpleNamespace(kind="video")
 
 
 def main() -> None:
@@ -86,7 +87,7 @@ def main() -> None:
     test = dataset(people, "test")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.process_time()
-    plan = Plan.of(Study.parse(text), [test], Sources(), None, training)
+    plan = Plan.of(Study.parse(text), [test], Sources(), Sources(), None, training)
     made = time.process_time()
     requests = sum(1 for _ in plan.planned("judge"))
     ended = time.process_time()

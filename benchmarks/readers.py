@@ -42,14 +42,15 @@ print(labels, time.process_time() - begun, resource.getrusage(resource.RUSAGE_SE
 
 def fitness_aqa(root: Path, labels: int) -> None:
     """``labels`` pictures of rows, each with one label."""
+    root = root / "BarbellRow/Labeled_Dataset"
     keys = [f"{number // 9}_1_{number}" for number in range(labels)]
-    put(root / "labels_lumbar_error.json", {key: int(key[-1] == "7") for key in keys})
+    put(root / "Labels/labels_lumbar_error.json", {key: int(key[-1] == "7") for key in keys})
     for split, part in (("train", keys[: labels * 7 // 10]), ("val", keys[labels * 7 // 10 : labels * 8 // 10]),
                         ("test", keys[labels * 8 // 10 :])):  # fmt: skip
-        put(root / f"{split}_ids.json", part)
-    (root / "images").mkdir()
+        put(root / f"Splits/Splits_Lumbar_Error/{split}_ids.json", part)
+    (root / "barbellrow_images_raw").mkdir()
     for key in keys:
-        (root / "images" / f"{key}.jpg").touch()
+        (root / "barbellrow_images_raw" / f"{key}.jpg").touch()
 
 
 def egoexo_fitness(root: Path, labels: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,9 +24,7 @@ from aqaudit.core.table import DOMAINS, SCHEMA
 from aqaudit.measures import MEASURES
 from aqaudit.prompts import template
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
+if TYPE_CHECKING:  # MkDocs makes the site; tests read the pages without it
     from mkdocs.config.defaults import MkDocsConfig
     from mkdocs.structure.files import Files
 
@@ -158,19 +157,12 @@ def _audit(name: str) -> Iterator[str]:
     yield f"**Interval.** {audit.interval}\n\n**Verdict.** {audit.rule}\n\n"
     if audit.advice:
         yield f"**When it fails.** {audit.advice}\n\n"
-    if levels := thresholds().get(name):
-        yield _table(("threshold", "value"), sorted(_flat(levels)))
+    levels = thresholds().get(name, {})
+    rows = [(f"`{figure}.{key}`", f"{value:g}") for figure, rule in levels.items() for key, value in rule.items()]
+    yield _table(("threshold", "value"), sorted(rows))
     yield f"**Source.** {audit.citation or 'ours'}\n\n"
     yield _doc(inspect.getmodule(audit.run))
     yield "All audits: [Audits](../../audits.md).\n"
-
-
-def _flat(levels: Mapping[str, Any], lead: str = "") -> Iterator[tuple[str, str]]:
-    for name, value in levels.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{lead}{name}.")
-        else:
-            yield f"`{lead}{name}`", f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _doc(module: object) -> str:

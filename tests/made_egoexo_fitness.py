@@ -91,7 +91,6 @@ def release(
     judged: dict[str, Any] | None = None,
     meta: dict[str, Any] | None = None,
     annotations: str = "raw_annotations",
-    frames: str = "frames_open",
     real: bool = False,
 ) -> Path:
     """Write a release; ``real`` frames are tiny pictures, others empty files."""
@@ -103,7 +102,7 @@ def release(
     (at / "action_level_annotations.json").write_text(json.dumps(BOUNDARIES))
     for record, place in meta["record_index"].items():
         for view, facts in meta["records"][place]["frames"].items():
-            folder = root / frames / record / view
+            folder = root / "frames_open" / record / view
             folder.mkdir(parents=True, exist_ok=True)
             for number in range(1, facts["num_frames"] + 1):
                 path = folder / f"frame_{number:010d}.jpg"

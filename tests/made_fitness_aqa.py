@@ -34,8 +34,14 @@ def fill(root: Path) -> Path:
     return root
 
 
-def release(root: Path, *, top: str = "Fitness-AQA_dataset_release", videos: str = "videos") -> Path:
-    """Write everything; ``videos`` is the folder of clips, which may be one in another after unpacking."""
+def release(
+    root: Path,
+    *,
+    top: str = "Fitness-AQA_dataset_release",
+    videos: str = "videos",
+    crops: str = "images/crops_unaligned",
+) -> Path:
+    """Write everything; ``videos`` and ``crops`` are folders of media, which depend on how archives are unpacked."""
     home = root / top
     for exercise, clips, names in (
         ("Squat", SQUATS, ("error_knees_inward", "error_knees_forward")),
@@ -53,7 +59,7 @@ def release(root: Path, *, top: str = "Fitness-AQA_dataset_release", videos: str
     put(home / "Squat/Labeled_Dataset/Splits/traj_nan.json", ["45823_2"])
     pictures(home / "Squat/Labeled_Dataset/Shallow_Squat_Error_Dataset", "labels_shallow_depth", "splits", DEPTHS)
     for path in (home / "Squat/Labeled_Dataset/Shallow_Squat_Error_Dataset").glob("*.jpg"):
-        touch(path.parent / "images/crops_unaligned" / path.name)
+        touch(path.parent / crops / path.name)
         path.unlink()
     at = home / "BarbellRow/Labeled_Dataset"
     for name, folder in (

@@ -6,16 +6,19 @@ import io
 import struct
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
 from PIL import Image
 
-from aqaudit.core.records import MediaSpec, Performance
+from aqaudit.core.records import MediaSpec, Performance, Shown
+from aqaudit.media import prepare as media_prepare
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from aqaudit.media.cache import MediaStore
 
 BITS = 8
 
@@ -143,3 +146,8 @@ def decoded(data: bytes) -> tuple[list[float], list[np.ndarray]]:
     with av.open(io.BytesIO(data)) as container:
         frames = list(container.decode(video=0))
         return [float(frame.time) for frame in frames], [frame.to_ndarray(format="rgb24") for frame in frames]
+
+
+def prepare(one: Performance, spec: MediaSpec, store: MediaStore, **given: Any) -> Shown:
+    """Prepare what is shown of a performance in one way."""
+    return media_prepare.prepare(one, [spec], store, **given)[0]

@@ -7,16 +7,13 @@ import io
 import math
 import random
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import polars as pl
 from PIL import Image, ImageDraw
 
 from aqaudit.core.schema import Answer
 from aqaudit.core.table import SCHEMA
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 MODELS = {
     "qwen3-vl": ("Qwen/Qwen3-VL-235B-A22B-Instruct", "http://127.0.0.1:8000/v1", 0.75),

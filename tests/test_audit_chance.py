@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -10,6 +13,7 @@ import pytest
 
 from answers_tables import booleans, choices, judge, marker, scores
 from aqaudit.audits import AUDITS, audit, format_signature, permutation, verdicts
+from aqaudit.audits.finding import Finding
 from aqaudit.audits.scope import headline_scopes, narrow
 from aqaudit.core.table import SCHEMA, normalise
 
@@ -261,9 +265,28 @@ def test_a_table_that_lacks_something_is_skipped_with_what_it_lacks(frame, reaso
 def test_the_json_has_the_fields_of_the_contract():
     result = audit(judge(0.7)).as_json()
     assert set(result) == {"signature", "findings"}
-    fields = "audit scope measure value low high chance n clusters headline verdict flag summary"
-    assert all(list(finding) == fields.split() for finding in result["findings"])
+    fields = "audit scope measure value low high chance n clusters headline verdict flag summary".split()
+    added = "baseline question why advice citation details rows".split()
+    assert set(fields + added) == {one.name for one in dataclasses.fields(Finding)}
+    assert all(list(finding) == fields + added for finding in result["findings"])
+    assert result["findings"][0]["details"]["permutation_p"] < 0.05
+    page = (Path(__file__).parents[1] / "docs" / "numbers.md").read_text(encoding="utf-8")
+    named = re.search(r"`--json FILE`.*?\n\n", page, re.DOTALL)
+    assert named is not None
+    assert set(fields + added) <= set(re.findall(r"`(\w+)`", named[0]))
     assert json.loads(json.dumps(result, allow_nan=False))["findings"][0]["value"] == result["findings"][0]["value"]
+
+
+def test_the_frame_has_the_fields_of_the_json_and_a_column_for_each_key_of_a_scope():
+    result = audit(judge(0.7))
+    frame = result.to_frame()
+    row, first = frame.row(0, named=True), result.as_json()["findings"][0]
+    assert {k: row[k] for k in first["scope"]} == first["scope"]
+    assert {k: row[k] for k in first if k not in {"scope", "details"}} == {
+        k: v for k, v in first.items() if k not in {"scope", "details"}
+    }
+    assert json.loads(row["details"]) == first["details"]
+    assert frame.height == len(result.findings)
 
 
 def test_the_audit_is_repeatable_whatever_the_order_of_rows():
@@ -326,8 +349,9 @@ def test_knowing_how_often_a_criterion_is_met_earns_no_small_p():
 
 
 def test_holm_by_hand():
-    assert permutation.holm({"a": 0.01, "b": 0.04, "c": 0.03}) == pytest.approx({"a": 0.03, "c": 0.06, "b": 0.06})
-    assert permutation.holm({"a": 0.6, "b": 0.9}) == {"a": 1.0, "b": 1.0}
+    assert permutation.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert permutation.holm([0.6, 0.9]) == [1.0, 1.0]
+    assert permutation.holm([0.01, None, 0.04, 0.03], ["a", "a", "b", "a"]) == pytest.approx([0.02, None, 0.04, 0.03])
 
 
 def test_holm_is_over_the_tasks_of_a_model():

@@ -160,6 +160,12 @@ def test_kappa_is_nothing_when_both_scorers_are_constant() -> None:
     assert trace_agreement.ac1(pairs).value == pytest.approx(1.0)
 
 
+def test_answers_that_are_markup_alone_are_no_reasoning() -> None:
+    frame = answers("").with_columns(reasoning=None, said=pl.lit("<a> <b> <c> <d> <e>"))
+    found = findings(frame)
+    assert {name: one.verdict for name, one in found.items()} == {"unfounded_rate": "skipped"}
+
+
 def test_the_order_of_rows_changes_nothing() -> None:
     frame = answers(TRACES["contradicted"])
     steps = judged(frame, agree=0.8)

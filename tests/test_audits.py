@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -17,6 +22,7 @@ from answers_tables import asked_again, booleans, marker, preferences, scores, s
 from aqaudit.audits import AUDITS, audit, verdicts
 from aqaudit.audits.collapse import judge as collapsed
 from aqaudit.audits.finding import Finding
+from aqaudit.audits.permutation import LEVEL
 from aqaudit.audits.scope import corrected
 from aqaudit.core.table import normalise
 from aqaudit.measures import MEASURES, Estimate, evidence, gap, probabilities, resample, rows
@@ -66,6 +72,50 @@ def test_every_audit_describes_itself():
         assert all((one.question, one.figures, one.interval, one.rule, one.advice, one.citation))
 
 
+#: Thresholds that no rule names by their number: it says "chance", "read" or "as the shift".
+UNNAMED = {
+    *("chance.balanced_accuracy.chance", "chance.spearman.chance", "chance.spearman.coverage_doubtful"),
+    *("chance.spearman.coverage_too_low", "chance.coverage.enough", "psychometric.threshold.asymptote"),
+    *("psychometric.threshold.flat", "psychometric.threshold_shift.tolerances", "framing.answer_words.tolerance"),
+    "framing.option_position_bias.tolerance",
+}
+NAMED = [
+    (audit, figure, key)
+    for audit in AUDITS
+    for figure, rule in verdicts.thresholds().get(audit, {}).items()
+    for key in rule
+    if f"{audit}.{figure}.{key}" not in UNNAMED
+]
+
+
+@pytest.mark.parametrize(("name", "figure", "key"), NAMED)
+def test_a_rule_says_the_thresholds_of_the_table(
+    name: str, figure: str, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed = {a: {f: dict(rule) for f, rule in figures.items()} for a, figures in verdicts.thresholds().items()}
+    changed[name][figure][key] *= 1.5
+    monkeypatch.setattr(verdicts, "thresholds", lambda: changed)
+    module = sys.modules[AUDITS[name].run.__module__]
+    spec = importlib.util.spec_from_file_location("audit_read_anew", str(module.__file__))
+    assert spec is not None
+    assert spec.loader is not None
+    anew = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, anew)
+    spec.loader.exec_module(anew)
+    assert anew.AUDIT.rule != AUDITS[name].rule
+
+
+def test_no_rule_holds_a_number_of_its_own() -> None:
+    for name, one in AUDITS.items():
+        allowed = {0.0, 100 * LEVEL}
+        allowed |= {value for rule in verdicts.thresholds().get(name, {}).values() for value in rule.values()}
+        for text in (one.rule, one.advice):
+            written = re.findall(r"(?<![\w.])-?\d+(?:\.\d+)?", text.replace("R-l2", ""))
+            assert {abs(float(number)) for number in written} <= allowed, name
+    framing = verdicts.thresholds()["framing"]
+    assert framing["option_position_bias"] == framing["answer_words"] == framing["framing_shift"]  # "as the shift"
+
+
 def everything() -> pl.DataFrame:
     verify, score = asked_again(perturbed=True, questions=90), marker(0.4, rows=200, performers=9)
     parts = [verify, score, preferences(pairs=90), shown_options(rows=90)]
@@ -91,11 +141,32 @@ def test_findings_are_plain_json_name_rows_that_exist_and_only_headlines_fail():
     assert made >= set(AUDITS) - {"traces", "psychometric"}
     json.dumps(result.as_json(), allow_nan=False)
     for finding in result.findings:
-        json.dumps(dict(finding.details), allow_nan=False)
+        assert finding.as_json()["details"] == json.loads(json.dumps(dict(finding.details), allow_nan=False))
         assert set(finding.rows) <= set(frame["answer_key"])
         assert len(finding.rows) <= 20
         assert finding.headline or finding.verdict != "fail"
         assert finding.summary.endswith(".")
+
+
+def test_a_value_that_json_does_not_know_is_made_plain() -> None:
+    details = {"nan": math.nan, "count": np.int64(3), "ends": (np.float64(0.5), math.inf), "path": Path("a")}
+    found = Finding(audit="x", scope={}, measure="m", value=math.nan, details=details, rows=("k",))  # type: ignore[arg-type]
+    row = found.as_json()
+    assert (row["value"], row["rows"]) == (None, ["k"])
+    assert row["details"] == {"nan": None, "count": 3, "ends": [0.5, None], "path": "a"}
+    assert json.loads(json.dumps(row, allow_nan=False)) == row
+
+
+def words(value: object) -> Iterator[str]:
+    """Every key and text in a JSON value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from value
+        yield from words(list(value.values()))
+    elif isinstance(value, list):
+        for inner in value:
+            yield from words(inner)
 
 
 # Correctness
@@ -108,6 +179,19 @@ def leaning(framing: list[str] | str) -> pl.DataFrame:
     criterion = [("heels", "knees")[i % 2] for i in range(800)]
     who = [f"p{i % 40}" for i in range(800)]
     return booleans(gold.tolist(), said.tolist(), who, framing=framing, criterion=criterion, model="m")
+
+
+def test_every_detail_that_the_page_of_audits_names_is_in_the_json() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "audits.md").read_text(encoding="utf-8")
+    found: dict[str, set[str]] = {}
+    for table in (everything(), leaning("positive")):
+        for one in audit(table).findings:
+            found.setdefault(one.audit, set()).update(words(one.as_json()["details"]))
+    for name in set(AUDITS) - {"traces", "psychometric"}:  # pages of their own
+        text = re.search(rf"^## {name}$.*?\*\*Details:\*\*(.*?)\n\n", page, re.MULTILINE | re.DOTALL)
+        assert text is not None, name
+        named = {word for code in re.findall(r"`([^`]+)`", text[1]) for word in re.findall(r"\w+", code)}
+        assert named <= found[name], name
 
 
 def test_a_lean_fails_in_both_framings_and_is_confounded_with_wording_in_one():

@@ -247,7 +247,8 @@ def test_the_command_prints_80_columns_and_writes_findings(tmp_path: Path, aqaud
     assert "model: weak vs strong" in result.out
     written = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
     keys = {"audit", "scope", "measure", "value", "low", "high", "chance", "n", "clusters", "headline", "verdict"}
-    assert all(keys <= set(finding) for finding in written["findings"])
+    assert all(keys | {"a", "b", "holm_p", "why", "details"} <= set(finding) for finding in written["findings"])
+    assert all(finding["a"] == finding["details"]["a"] for finding in written["findings"])
     one_cell = aqaudit("compare", f"{a}:framing=positive", f"{a}:framing=negative")
     assert refused(one_cell)  # the questions were each asked in one wording only
     assert "did you mean 'view'" in refused(aqaudit("compare", f"{a}:vew=rgb", b))

@@ -35,17 +35,17 @@ def test_the_real_lists_of_pairs_part_the_records_and_name_twelve_actions(shared
     assert found["records in the pairs of both"] == (0, 0)
     assert found["actions named in the label bank"] == (12, 12)
     assert all(count.published in {None, count.found} for count in report.counts)
-    assert [problem.partition(" is not below")[0] for problem in report.problems] == [
+    assert [problem.partition(" is not in")[0] for problem in report.problems] == [
         "interpretable_action_judgement.json",
         "meta_records.json",
         "action_level_annotations.json",
     ]
-    with pytest.raises(BadInput, match=r"has no judgements: looked below it for interpretable_action_judgement\.json"):
+    with pytest.raises(BadInput, match=r"has no judgements: interpretable_action_judgement\.json is not in raw_an"):
         datasets.read(READER, shared_data / "egoexo_fitness")
 
 
 def test_the_real_lists_can_be_the_division(shared_data: Path, tmp_path: Path) -> None:
-    shutil.copytree(shared_data / "egoexo_fitness/cvsv_annotations", tmp_path / "cvsv")
+    shutil.copytree(shared_data / "egoexo_fitness/cvsv_annotations", tmp_path / "cvsv_annotations")
     root = release(tmp_path)
     split = {one.video: one.split for one in datasets.read(READER, root, division="pairs").performances}
     assert (split["ThEnUZ"], split["hOmM1K"]) == ("test", "train")
@@ -150,11 +150,24 @@ def test_without_the_records_each_recording_counts_as_a_person_and_that_is_said(
     assert any("people cannot be told apart" in problem for problem in found.problems)
 
 
-@pytest.mark.parametrize(
-    ("annotations", "frames"), [("", ""), ("a/b/annotations", "a/data/frames_open"), ("raw", "EgoExo/frames_open")]
-)
-def test_annotations_and_frames_are_found_wherever_they_lie(annotations: str, frames: str, tmp_path: Path) -> None:
-    assert len(by_id(release(tmp_path, annotations=annotations, frames=frames))) == 4
+@pytest.mark.parametrize("annotations", ["raw_annotations", ""])
+def test_annotations_lie_in_their_folder_or_in_the_root(annotations: str, tmp_path: Path) -> None:
+    assert len(by_id(release(tmp_path, annotations=annotations))) == 4
+
+
+def test_any_other_layout_is_refused_and_says_where_files_belong(tmp_path: Path) -> None:
+    root = release(tmp_path)
+    (root / "frames_open").rename(root / "frames")
+    (root / "frames_open.tar.gz").touch()
+    with pytest.raises(
+        BadInput, match=r"put them there as frames_open/<record>/<view>/frame_.*; unpack frames_open\.tar\.gz first"
+    ):
+        datasets.read(READER, root)
+    (root / "raw_annotations").rename(root / "annotations")
+    with pytest.raises(
+        BadInput, match=r"holds no annotations of EgoExo-Fitness: put interp.* into raw_annotations; looked"
+    ):
+        datasets.read(READER, root)
 
 
 def test_names_that_differ_from_the_boundaries_lose_no_action_and_are_counted(tmp_path: Path) -> None:
@@ -296,5 +309,6 @@ def test_malformed_files_beside_the_judgements_are_named(tmp_path: Path) -> None
         datasets.read(READER, root)
     (root / "raw_annotations/meta_records.json").write_text(json.dumps(records()))
     for split in ("train", "test"):
-        (root / f"{split}_pairs_open.txt").write_text("/a/ThEnUZ/ego_l/x 3-3-3 20 1000\n\n")
+        (root / "cvsv_annotations").mkdir(exist_ok=True)
+        (root / f"cvsv_annotations/{split}_pairs_open.txt").write_text("/a/ThEnUZ/ego_l/x 3-3-3 20 1000\n\n")
     assert any("line 1: not two clips" in problem for problem in datasets.check(READER, root).problems)

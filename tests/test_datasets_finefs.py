@@ -15,9 +15,8 @@ from aqaudit import datasets
 from aqaudit.core.records import BadInput, MediaSpec, Performance
 from aqaudit.datasets.readers.finefs import kind_of, panel_grade, program_of, splits_of, window_of
 from aqaudit.media.cache import MediaStore
-from aqaudit.media.prepare import prepare
 from made_finefs import SHORT, element, fs800, gpf2017, program, release, video
-from media_clips import picture_at
+from media_clips import picture_at, prepare
 
 
 def by_id(root: Path, **options: object) -> dict[str, Performance]:
@@ -295,9 +294,20 @@ def test_lists_beside_the_data_are_the_split(tmp_path: Path) -> None:
         datasets.read("finefs", root)
 
 
+def test_the_root_may_be_the_folder_data_itself_and_any_other_layout_is_refused(tmp_path: Path) -> None:
+    root = release(tmp_path, {0: program(SHORT)})
+    inside = by_id(root / "data")
+    assert inside.keys() == by_id(root).keys()
+    assert inside["p0000_e01"].media == root / "data/video/0.mp4"
+    (root / "data").rename(root / "FineFS")
+    (root / "data.zip").touch()
+    with pytest.raises(BadInput, match=r"neither data/annotation nor annotation is there.*unpack data\.zip first"):
+        datasets.read("finefs", root)
+
+
 def test_numbers_of_videos_may_have_leading_zeros(tmp_path: Path) -> None:
     root = release(tmp_path, {7: program(SHORT)})
-    (root / "data/video/7.mp4").rename(root / "007.MP4")
+    (root / "data/video/7.mp4").rename(root / "data/video/007.MP4")
     assert len(datasets.read("finefs", root).performances) == 4
     video(root / "data/video/7.mp4")
     with pytest.raises(BadInput, match=r"program 7: 2 videos, such as"):
@@ -317,8 +327,9 @@ def test_missing_videos_are_an_error_that_can_be_listed_instead(tmp_path: Path) 
 
 
 def test_a_root_without_annotations_says_what_was_looked_for(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"holds no annotations of FineFS; looked below it for files such as"):
+    with pytest.raises(BadInput, match=r"holds no annotations of FineFS: neither data/annotation nor annotation is"):
         datasets.check("finefs", tmp_path)
-    (tmp_path / "7.json").write_text("{}")
+    (tmp_path / "annotation").mkdir()
+    (tmp_path / "annotation/7.json").write_text("{}")
     with pytest.raises(BadInput, match=r"7\.json: executed_element is None; allowed"):
         datasets.check("finefs", tmp_path)

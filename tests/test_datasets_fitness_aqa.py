@@ -1,4 +1,4 @@
-"""Fitness-AQA: what the split files name, with labels of the right error and split, wherever the release lies."""
+"""Fitness-AQA: what the split files name, with labels of the right error and split."""
 
 from __future__ import annotations
 
@@ -79,34 +79,34 @@ def test_errors_can_be_chosen_and_those_of_the_row_have_splits_of_their_own(tmp_
         datasets.read("fitness_aqa", root, errors=[])
 
 
-@pytest.mark.parametrize("layout", ["unpacked twice", "no top folder", "flat", "lower case"])
-def test_the_layouts_in_the_wild_are_understood(layout: str, tmp_path: Path) -> None:
-    root = tmp_path / "data"
-    if layout == "unpacked twice":
-        release(root, videos="videos/videos")
-    else:
-        release(root, top="" if layout != "lower case" else HOME)
-    if layout == "flat":
-        # labels, splits and clips of one exercise side by side, those of another elsewhere
-        flat = tmp_path / "flat"
-        for exercise in ("Squat", "OHP"):
-            at = flat / f"{exercise.lower()}_eval"
-            at.mkdir(parents=True)
-            for file in (root / exercise / "Labeled_Dataset").rglob("*.json"):
-                if "Shallow" not in str(file):
-                    shutil.copyfile(file, at / file.name)
-            shutil.copytree(root / exercise / "Labeled_Dataset/videos", flat / f"clips/{exercise}")
-        found = by_id(flat, errors=["knees_inward", "knees_forward"])
-        assert found["squat_45823_1"].media == flat / "clips/Squat/45823_1.mp4"
-        assert len(found) == 6
-        return
-    if layout == "lower case":
-        # the pictures' data set lies within the folder of labels
-        at = root / SQUAT
-        (at / "Labels").rename(at / "labels")
-        (at / "Splits").rename(at / "splits")
-        (at / "Shallow_Squat_Error_Dataset").rename(at / "labels/Shallow_Squat_Error_Dataset")
-    assert len(by_id(root)) == 13
+@pytest.mark.parametrize(
+    ("top", "videos", "crops"),
+    [
+        (HOME, "videos", "images/crops_unaligned"),
+        (HOME, "videos/videos", "crops_unaligned"),  # as an archive unpacks into a folder of its own name or in place
+        ("", "videos", "crops_unaligned"),
+    ],
+)
+def test_the_release_lies_in_the_root_or_is_the_root(top: str, videos: str, crops: str, tmp_path: Path) -> None:
+    root = release(tmp_path, top=top, videos=videos, crops=crops)
+    found = by_id(root)
+    assert len(found) == 13
+    assert found["squat_45823_1"].media == root / top / "Squat/Labeled_Dataset" / videos / "45823_1.mp4"
+
+
+def test_any_other_layout_is_refused_and_says_where_files_belong(tmp_path: Path) -> None:
+    root = release(tmp_path)
+    (root / SQUAT / "Splits").rename(root / SQUAT / "splits")
+    with pytest.raises(BadInput, match=r"is there, but not its split: .*Splits/train_keys\.json is missing"):
+        datasets.read("fitness_aqa", root, errors="knees_inward")
+    (root / SQUAT / "splits").rename(root / SQUAT / "Splits")
+    (root / SQUAT / "videos").rename(root / SQUAT / "clips")
+    (root / SQUAT / "videos.zip").touch()
+    with pytest.raises(BadInput, match=r"put them into .*Labeled_Dataset/videos; unpack videos\.zip first"):
+        datasets.read("fitness_aqa", root)
+    (root / HOME).rename(root / "fitness")
+    with pytest.raises(BadInput, match="holds no labels of Fitness-AQA: none of Squat/Labeled_Dataset/Labels/error_"):
+        datasets.read("fitness_aqa", root)
 
 
 def test_an_item_of_a_split_without_a_label_is_refused(tmp_path: Path) -> None:
@@ -152,11 +152,11 @@ def test_the_check_holds_counts_against_the_published_ones_and_notes_the_rest(tm
 
 
 def test_missing_media_or_files_say_what_was_looked_for_and_can_be_listed_instead(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"holds no labels of Fitness-AQA; looked below it for error_knees_inward\.json"):
+    with pytest.raises(BadInput, match=r"holds no labels of Fitness-AQA: none of Squat/.*error_knees_inward\.json"):
         datasets.check("fitness_aqa", tmp_path)
     root = release(tmp_path)
     (tmp_path / SQUAT / "videos/20002_1.mp4").unlink()
-    with pytest.raises(BadInput, match=r"lacks 1 of 6 videos of squat: squat 20002_1: no media; looked below"):
+    with pytest.raises(BadInput, match=r"lacks 1 of 6 videos of squat: squat 20002_1: no media; put them into"):
         datasets.read("fitness_aqa", root)
     found = datasets.read("fitness_aqa", root, partial=True)
     assert found.problems == ("squat 20002_1: no media",)
@@ -166,7 +166,7 @@ def test_missing_media_or_files_say_what_was_looked_for_and_can_be_listed_instea
     with pytest.raises(BadInput, match=r"lacks error_elbows\.json, error_knees\.json; name the errors that are here"):
         datasets.read("fitness_aqa", root)
     (tmp_path / SQUAT / "Splits/val_keys.json").unlink()
-    with pytest.raises(BadInput, match=r"looked below it for val_keys\.json and val_ids\.json|have no label"):
+    with pytest.raises(BadInput, match=r"but not its split: .*val_keys\.json is missing"):
         datasets.read("fitness_aqa", root, errors=["knees_inward", "knees_forward"])
     shutil.rmtree(tmp_path / SQUAT / "videos")
     notes = datasets.check("fitness_aqa", release(tmp_path / "other")).notes
@@ -187,14 +187,14 @@ def test_a_label_of_another_kind_is_named_with_its_place(tmp_path: Path) -> None
 
 
 def test_a_hundred_thousand_labels_are_read_in_seconds(tmp_path: Path) -> None:
-    at = tmp_path / "BarbellRow"
+    at = tmp_path / "BarbellRow/Labeled_Dataset"
     keys = [f"{number // 9}_1_{number}" for number in range(100_000)]
-    put(at / "labels_lumbar_error.json", {key: int(key[-1] == "7") for key in keys})
+    put(at / "Labels/labels_lumbar_error.json", {key: int(key[-1] == "7") for key in keys})
     for split, part in (("train", keys[:70_000]), ("val", keys[70_000:80_000]), ("test", keys[80_000:])):
-        put(at / f"{split}_ids.json", part)
-    (at / "images").mkdir()
+        put(at / f"Splits/Splits_Lumbar_Error/{split}_ids.json", part)
+    (at / "barbellrow_images_raw").mkdir()
     for key in keys[:2000]:
-        (at / "images" / f"{key}.jpg").touch()
+        (at / "barbellrow_images_raw" / f"{key}.jpg").touch()
     begun = time.process_time()
     found = datasets.read("fitness_aqa", tmp_path, errors="lumbar", partial=True)
     assert time.process_time() - begun < 5

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -13,11 +14,8 @@ from hypothesis import strategies as st
 import made
 from aqaudit import datasets
 from aqaudit.core.records import BadInput, ChoiceQuestion, Criterion, ErrorStatement, Mask, Performance, Scale, Severity
-from aqaudit.datasets.clips import KEYS, Declared, performance_from
+from aqaudit.datasets.clips import KEYS, by_action, performance_from
 from aqaudit.datasets.declarations import Declarations
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 DECLARED = """\
 name = "mine"
@@ -430,7 +428,7 @@ _JSON = st.recursive(
     ),
     max_leaves=8,
 )
-_DECLARED = Declared(
+_DECLARED = by_action(
     Declarations(
         name="x",
         criteria=(Criterion(id="heels_down", action="a", positive="p", negative="n"),),

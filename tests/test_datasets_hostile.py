@@ -17,8 +17,8 @@ from aqaudit import datasets
 from aqaudit.core.records import BadInput
 
 JUNK: list[Any] = [
-    None, True, False, 0, 1, -1, 7, 1e300, -0.5, 10**30, "", " ", "0", "True", "../../x", "a\nb", "\u202e", [], [[]],
-    [None], [[0, 1]], [[1, 0]], ["True"], {}, {"a": None}, {"": []}, [1, 2, 3], {"ruleResults": None},
+    None, True, False, 0, 1, -1, 7, 1e300, -0.5, 10**30, 10**400, "", " ", "0", "True", "../../x", "a\nb", "\u202e", [],
+    [[]], [None], [[0, 1]], [[1, 0]], ["True"], {}, {"a": None}, {"": []}, [1, 2, 3], {"ruleResults": None},
 ]  # fmt: skip
 
 FILES = {

@@ -1,4 +1,4 @@
-"""LLM-FMS: rules and labels in the published shape, found under any names, held against each other."""
+"""LLM-FMS: rules and labels in the published shape, under any names, held against each other."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ def test_a_subject_is_in_one_split_and_a_part_is_divided_as_the_whole_is(tmp_pat
 @pytest.mark.parametrize(
     ("images", "labels"),
     [
-        ("images/{m}_s{s:02d}_1.png", "annotation/{m}_s{s:02d}_1.json"),
-        ("LLM-FMS/pictures/{m}/s{s:02d}/1.jpg", "LLM-FMS/json/{m}/s{s:02d}/1.json"),
-        ("{m}/subject_{s}/frame.JPG", "{m}/subject_{s}/frame.json"),
+        ("keyframes/{m}_s{s:02d}_1.png", "labels/{m}_s{s:02d}_1.json"),
+        ("keyframes/LLM-FMS/{m}/s{s:02d}/1.jpg", "labels/json/{m}/s{s:02d}/1.json"),
+        ("keyframes/{m}/subject_{s}/frame.JPG", "labels/{m}/subject_{s}/frame.json"),
     ],
 )
-def test_names_and_folders_of_any_release_are_understood(tmp_path: Path, images: str, labels: str) -> None:
+def test_names_and_folders_within_the_archives_are_understood(tmp_path: Path, images: str, labels: str) -> None:
     found = datasets.read("llm_fms", release(tmp_path, images=images, labels=labels))
     assert not found.problems
     assert {(p.tags["movement"], p.performer) for p in found.performances} == {
@@ -75,7 +75,7 @@ def test_many_labels_in_one_file_are_understood(tmp_path: Path, shape: str) -> N
     shutil.rmtree(tmp_path / "labels")
     by_name = {Path(str(one.pop("image"))).name: one for one in [dict(e) for e in entries]}
     held: Any = {"list": entries, "by name": by_name, "keyframes": {"version": 1, "keyframes": entries}}[shape]
-    (tmp_path / "all.json").write_text(json.dumps(held))
+    (tmp_path / "labels.json").write_text(json.dumps(held))
     found = datasets.read("llm_fms", tmp_path)
     assert not found.problems
     assert len(found.performances) == 6
@@ -161,12 +161,25 @@ def test_missing_pictures_are_an_error_that_says_how_many_and_can_be_listed_inst
         datasets.read("llm_fms", root, partial=1)
 
 
+def test_any_other_layout_is_refused_and_says_where_files_belong(tmp_path: Path) -> None:
+    root = release(tmp_path, images="images/{m}_s{s:02d}_1.jpg", labels="labels/{m}_s{s:02d}_1.json")
+    with pytest.raises(BadInput, match=r"lacks the pictures of 6 of 6 labels: .*; put pictures of that name into .*"):
+        datasets.read("llm_fms", root)
+    (root / "images").rename(root / "keyframes")
+    (root / "labels").rename(root / "annotation")
+    with pytest.raises(BadInput, match=r"no label that can be read; put JSON files with ruleResults into .*/labels"):
+        datasets.read("llm_fms", root)
+    (root / "FMSRules.json").rename(root / "keyframes/FMSRules.json")
+    with pytest.raises(BadInput, match=r"holds no rules of LLM-FMS: FMSRules\.json is not there"):
+        datasets.read("llm_fms", root)
+
+
 def test_a_root_without_rules_or_labels_says_what_was_looked_for_and_where_to_get_it(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"holds no rules of LLM-FMS: looked below it for FMSRules\.json.*Figshare"):
+    with pytest.raises(BadInput, match=r"holds no rules of LLM-FMS: FMSRules\.json is not there.*Figshare"):
         datasets.check("llm_fms", tmp_path)
     (tmp_path / "FMSRules.json").write_text(json.dumps(RULES))
     (tmp_path / "labels.zip").touch()
-    with pytest.raises(BadInput, match=r"holds rules, but no label.*ruleResults; unpack labels\.zip first"):
+    with pytest.raises(BadInput, match=r"holds rules, but no label.*ruleResults.*; unpack labels\.zip first"):
         datasets.read("llm_fms", tmp_path)
     assert counts(tmp_path)["key-frames that can be read"] == 0
 
@@ -195,7 +208,7 @@ def test_a_question_that_has_one_answer_for_all_is_pointed_out(tmp_path: Path) -
 
 def test_two_labels_of_one_picture_and_pictures_of_nobody_are_told(tmp_path: Path) -> None:
     root = release(tmp_path)
-    (root / "again.json").write_text(json.dumps({"image": "m01_s01_1.jpg", "ruleResults": ANSWERS["m01"]}))
+    (root / "labels/again.json").write_text(json.dumps({"image": "m01_s01_1.jpg", "ruleResults": ANSWERS["m01"]}))
     (root / "keyframes/m01/extra.jpg").touch()
     report = datasets.check("llm_fms", root)
     assert any("has another label in" in problem for problem in report.problems)
@@ -203,7 +216,7 @@ def test_two_labels_of_one_picture_and_pictures_of_nobody_are_told(tmp_path: Pat
 
 
 def test_the_sample_key_frames_are_in_the_published_shape(shared_data: Path, tmp_path: Path) -> None:
-    shutil.copytree(shared_data / "samples/rgb_keyframes/images", tmp_path / "images")
+    shutil.copytree(shared_data / "samples/rgb_keyframes/images", tmp_path / "keyframes")
     held = json.loads((shared_data / "samples/rgb_keyframes/labels.json").read_text())
     movement = {"m01": {"actionName": "Squat", "view": "front", "rules": held["rules"]}}
     (tmp_path / "FMSRules.json").write_text(json.dumps(movement))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pickle
 import shutil
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -12,10 +14,6 @@ import pytest
 
 from aqaudit import datasets
 from aqaudit.core.records import BadInput
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
 
 MARKS = "final_annotations_dict_with_dive_number.pkl"
 # (video, dive) whose marks contradict the final score; found with NumPy's own pickle reader
@@ -107,9 +105,10 @@ def test_the_27_contradictory_and_two_failed_dives_are_listed_and_nothing_else_i
 
 
 def test_real_dives_read_with_their_execution_and_their_split(shared_data: Path, tmp_path: Path) -> None:
-    for name in (MARKS, "train_split_0.pkl", "test_split_0.pkl"):
-        (found,) = (shared_data / "mtl_aqa").rglob(name)
-        shutil.copyfile(found, tmp_path / name)
+    real = shared_data / "mtl_aqa"
+    shutil.copyfile(real / "core_repo" / MARKS, tmp_path / MARKS)
+    for name in ("train_split_0.pkl", "test_split_0.pkl"):
+        shutil.copyfile(real / "official/MTL-AQA_split_0_data" / name, tmp_path / name)
     for number in (1, 2, 3, 4, 5, 6, 7, 9, 10, 13, 14, 17, 18, 22, 26):
         folder = tmp_path / "whole_videos_frames" / f"{number:02d}"
         folder.mkdir(parents=True)
@@ -141,11 +140,13 @@ def test_real_dives_read_with_their_execution_and_their_split(shared_data: Path,
     ("annotation_folder", "media"),
     [
         ("", "whole_videos/{:02d}.mp4"),
-        ("MTL-AQA_dataset_release/Ready_2_Use/MTL-AQA_split_0_data", "videos/{:02d}.webm"),
-        ("official/MTL-AQA_split_0_data", "Videos/original/{}.mkv"),
+        ("core_repo", "whole_videos/{:02d}.webm"),
+        ("official/MTL-AQA_split_0_data", "whole_videos/{}.mkv"),
     ],
 )
-def test_videos_are_found_wherever_they_lie(tmp_path: Path, annotation_folder: str, media: str) -> None:
+def test_annotations_lie_in_the_root_or_as_in_their_repositories(
+    tmp_path: Path, annotation_folder: str, media: str
+) -> None:
     annotations(tmp_path / annotation_folder, official=True)
     for number in (1, 3):
         path = tmp_path / media.format(number)
@@ -169,6 +170,22 @@ def test_videos_are_found_wherever_they_lie(tmp_path: Path, annotation_folder: s
     }
 
 
+def test_any_other_layout_is_refused_and_says_where_files_belong(tmp_path: Path) -> None:
+    annotations(tmp_path / "elsewhere/MTL-AQA_split_0_data")
+    with pytest.raises(
+        BadInput, match=r"nor final_annotations_dict\.pkl .* is there; put them there \(looked in it, in official/M"
+    ):
+        datasets.read("mtl_aqa", tmp_path)
+    annotations(tmp_path)
+    for number in (1, 3):
+        video(tmp_path / f"videos/{number:02d}.mp4")
+    (tmp_path / "whole_videos.zip").touch()
+    with pytest.raises(
+        BadInput, match=r"put them there as whole_videos/01\.mp4 or as frames .*; unpack whole_videos\.zip first"
+    ):
+        datasets.read("mtl_aqa", tmp_path)
+
+
 @pytest.mark.parametrize("digits", [6, 8])
 def test_frames_take_their_rate_from_the_video_beside_them(tmp_path: Path, digits: int) -> None:
     annotations(tmp_path)
@@ -183,8 +200,8 @@ def test_frames_take_their_rate_from_the_video_beside_them(tmp_path: Path, digit
 def test_frames_alone_need_their_rate(tmp_path: Path) -> None:
     annotations(tmp_path)
     for number in (1, 3):
-        frames(tmp_path / f"{number:02d}")
-    with pytest.raises(BadInput, match=r"01 holds frames of unknown rate: put the video beside it"):
+        frames(tmp_path / f"whole_videos_frames/{number:02d}")
+    with pytest.raises(BadInput, match=r"01 holds frames of unknown rate: put the video into whole_videos, whose"):
         datasets.read("mtl_aqa", tmp_path)
     assert {one.fps for one in datasets.read("mtl_aqa", tmp_path, fps=25).performances} == {25}
     with pytest.raises(BadInput, match="fps of reader 'mtl_aqa' is -1"):
@@ -193,7 +210,7 @@ def test_frames_alone_need_their_rate(tmp_path: Path) -> None:
 
 def test_missing_videos_are_named_with_where_to_look_and_get_them(tmp_path: Path) -> None:
     annotations(tmp_path)
-    video(tmp_path / "01.mp4")
+    video(tmp_path / "whole_videos/01.mp4")
     with pytest.raises(BadInput, match=r"no media for 1 of 2 videos: 03; .*03\.mp4 .*03/000001\.jpg.*Video_List\.xlsx"):
         datasets.read("mtl_aqa", tmp_path)
     assert datasets.read("mtl_aqa", tmp_path, split="train").performances[0].video == "01"
@@ -201,8 +218,8 @@ def test_missing_videos_are_named_with_where_to_look_and_get_them(tmp_path: Path
 
 def test_a_video_that_is_shorter_than_its_dives_is_another_download(tmp_path: Path) -> None:
     annotations(tmp_path)
-    video(tmp_path / "01.mp4", frames=10)
-    video(tmp_path / "03.mp4")
+    video(tmp_path / "whole_videos/01.mp4", frames=10)
+    video(tmp_path / "whole_videos/03.mp4")
     with pytest.raises(
         BadInput, match=r"01\.mp4 has about 10 frames at 25\.00 per second, but its dives go up to frame 16"
     ):
@@ -212,8 +229,8 @@ def test_a_video_that_is_shorter_than_its_dives_is_another_download(tmp_path: Pa
 
 def test_two_media_for_one_video_are_refused(tmp_path: Path) -> None:
     annotations(tmp_path)
-    for name in ("a/01.mp4", "b/01.mp4", "03.mp4"):
-        video(tmp_path / name)
+    for name in ("01.mp4", "1.mp4", "03.mp4"):
+        video(tmp_path / "whole_videos" / name)
     with pytest.raises(BadInput, match="two media for video 01"):
         datasets.read("mtl_aqa", tmp_path)
 
@@ -223,12 +240,12 @@ def test_without_the_marks_a_root_can_be_checked_but_not_read(tmp_path: Path, sh
     report = datasets.check("mtl_aqa", tmp_path)
     assert report.problems[0].startswith("no judges' marks")
     assert {count.what: count.found for count in report.counts}["dives with seven marks"] == 0
-    with pytest.raises(BadInput, match=r"no judges' marks: put final_annotations_dict_with_dive_number\.pkl below it"):
+    with pytest.raises(BadInput, match=r"no judges' marks: put final_annotations_dict_with_dive_number\.pkl there"):
         datasets.read("mtl_aqa", tmp_path)
 
 
 def test_a_root_without_annotations_says_what_was_looked_for(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="holds no MTL-AQA annotations; looked below it for"):
+    with pytest.raises(BadInput, match="holds no MTL-AQA annotations: neither final_annotations_dict_with_dive_number"):
         datasets.check("mtl_aqa", tmp_path)
     annotations(tmp_path)
     (tmp_path / "train_split_0.pkl").unlink()
@@ -237,11 +254,11 @@ def test_a_root_without_annotations_says_what_was_looked_for(tmp_path: Path) -> 
 
 
 def test_what_two_copies_of_a_file_disagree_about_is_refused_and_equal_copies_are_not(tmp_path: Path) -> None:
-    annotations(tmp_path / "one")
-    annotations(tmp_path / "two")
+    annotations(tmp_path)
+    annotations(tmp_path / "core_repo")
     assert datasets.check("mtl_aqa", tmp_path).counts[0].found == 3
-    annotations(tmp_path / "two", splits={"train": [], "test": []})
-    with pytest.raises(BadInput, match="have the same name and differ"):
+    annotations(tmp_path / "core_repo", splits={"train": [], "test": []})
+    with pytest.raises(BadInput, match="differ, though they are one file of the data set; keep the right one"):
         datasets.check("mtl_aqa", tmp_path)
 
 
@@ -276,7 +293,7 @@ def test_overlapping_dives_and_numbers_that_contradict_the_codes_are_listed(tmp_
         ({"start_frame": 20}, "frames 20 to 16"),
         ({"judge_scores": np.array([9.5] * 6)}, "allowed: seven marks from 0 to 10 in half points"),
         ({"judge_scores": np.array([9.5] * 6 + [9.3])}, "allowed: seven marks"),
-        ({"judge_scores": np.array([])}, "judge_scores is empty"),
+        ({"judge_scores": np.array([])}, "judge_scores is []; allowed: seven marks"),
     ],
 )
 def test_a_malformed_dive_is_one_message_with_file_key_and_value(
@@ -305,7 +322,7 @@ def test_an_unknown_split_names_those_there_are(tmp_path: Path) -> None:
 def test_the_model_is_told_what_is_announced_only_where_that_is_asked_for(tmp_path: Path) -> None:
     annotations(tmp_path)
     for number in (1, 3):
-        video(tmp_path / f"{number:02d}.mp4")
+        video(tmp_path / f"whole_videos/{number:02d}.mp4")
     assert all(one.context is None for one in datasets.read("mtl_aqa", tmp_path).performances)
     told = datasets.read("mtl_aqa", tmp_path, facts=True).performances[0].context
     assert told == "Announced: inward dive, 3.5 somersaults, tuck position, degree of difficulty 3.2."
@@ -326,14 +343,14 @@ def test_the_model_is_told_what_is_announced_only_where_that_is_asked_for(tmp_pa
 def test_what_is_announced_counts_whole_turns(changes: dict[str, object], told: str, tmp_path: Path) -> None:
     annotations(tmp_path, {**DIVES, (1, 1): dive(1, 8, dive_number="", **changes)})
     for number in (1, 3):
-        video(tmp_path / f"{number:02d}.mp4")
+        video(tmp_path / f"whole_videos/{number:02d}.mp4")
     assert told in str(datasets.read("mtl_aqa", tmp_path, facts=True).performances[0].context)
 
 
 def test_masks_are_an_option_and_no_report_shows_pictures(tmp_path: Path) -> None:
     annotations(tmp_path)
     for number in (1, 3):
-        video(tmp_path / f"{number:02d}.mp4")
+        video(tmp_path / f"whole_videos/{number:02d}.mp4")
     found = datasets.read("mtl_aqa", tmp_path)
     assert (found.allow_upload, found.show_frames) == (False, False)
     assert found.performances[0].masks == ()
@@ -346,7 +363,7 @@ def test_some_videos_alone_can_be_read_and_the_others_are_listed(tmp_path: Path)
     annotations(tmp_path)
     with pytest.raises(BadInput, match="media for none of its 2 videos"):
         datasets.read("mtl_aqa", tmp_path, partial=True)
-    video(tmp_path / "01.mp4")
+    video(tmp_path / "whole_videos/01.mp4")
     found = datasets.read("mtl_aqa", tmp_path, partial=True)
     assert {one.video for one in found.performances} == {"01"}
-    assert any("video 03 is not below" in problem for problem in found.problems)
+    assert any("video 03 is not in" in problem for problem in found.problems)

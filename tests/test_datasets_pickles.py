@@ -6,7 +6,8 @@ import os
 import pickle
 import struct
 import subprocess
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,9 +16,6 @@ from hypothesis import strategies as st
 
 from aqaudit.core.records import BadInput
 from aqaudit.datasets.pickles import load
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def saved(folder: Path, content: bytes) -> Path:

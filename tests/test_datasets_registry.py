@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from aqaudit import datasets
 from aqaudit.core.records import BadInput
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_known_data_sets_say_what_they_are() -> None:

@@ -130,7 +130,7 @@ api_key_env = "NO_SUCH_KEY"
         aqaudit.run(Study.parse(text), out=tmp_path / "out")
 
 
-def test_nothing_is_searched_twice_where_nothing_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_archive_is_looked_for_where_nothing_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def never(root: Path) -> str:
         raise AssertionError(root)
 

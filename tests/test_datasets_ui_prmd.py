@@ -12,7 +12,7 @@ import pytest
 
 from aqaudit import datasets
 from aqaudit.core.records import BadInput, Dataset, Performance
-from aqaudit.datasets.readers.ui_prmd import executions_below
+from aqaudit.datasets.readers.ui_prmd import executions_in
 from aqaudit.datasets.readers.ui_prmd_bodies import MARKERS, PARENTS, kinect_body, look, numbers_of, vicon_body
 from aqaudit.pose.coco17 import INDEX
 from aqaudit.pose.sources import read_pose_file
@@ -136,7 +136,7 @@ def test_in_front_the_person_faces_the_viewer_and_from_the_side_to_the_right() -
 
 def test_everything_drawn_lies_within_the_picture(shared_data: Path) -> None:
     for sensor in ("vicon", "kinect"):
-        executions, _, _ = executions_below(shared_data / ORIGINALS, sensor)
+        executions, _, _ = executions_in(shared_data / ORIGINALS, sensor)
         for one in executions:
             body = (
                 vicon_body(numbers_of(one.positions, 117))
@@ -181,11 +181,11 @@ def test_joints_of_the_real_markers_agree_with_what_was_measured_on_them(shared_
 
 def test_kinect_put_together_from_its_angles_is_the_person_that_vicon_saw(shared_data: Path) -> None:
     root = shared_data / ORIGINALS
-    seen = {(one.pair, one.correct): one for one in executions_below(root, "vicon")[0]}
+    seen = {(one.pair, one.correct): one for one in executions_in(root, "vicon")[0]}
     times = np.linspace(0, 1, 40)
     apart = []
     knees = []
-    for one in executions_below(root, "kinect")[0]:
+    for one in executions_in(root, "kinect")[0]:
         assert one.angles is not None
         theirs = vicon_body(numbers_of(seen[one.pair, one.correct].positions, 117))
         ours = kinect_body(numbers_of(one.positions, 66), numbers_of(one.angles, 66))
@@ -230,23 +230,32 @@ def test_a_marker_that_was_lost_makes_its_joint_unknown() -> None:
     assert "left_knee" not in look(body, "front").points
 
 
-@pytest.mark.parametrize("layout", ["mirror", "flat", "prefix"])
-def test_files_are_found_in_any_folder_plain_or_packed(layout: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("layout", ["packed", "side by side"])
+def test_files_may_be_packed_and_may_lie_side_by_side(layout: str, tmp_path: Path) -> None:
     root = release(tmp_path / "made", people=(1,), sensors="vicon kinect")
     other = tmp_path / "data"
     for file in list(root.rglob("*.txt")):
         sensor, what = file.parts[-3:-1]
-        where = {
-            "mirror": other / "data" / file.relative_to(root),
-            "flat": other / sensor.lower() / file.name,
-            "prefix": other / f"{sensor}_{what}__{file.name}.gz".lower(),
+        packed = {
+            "packed": other / f"{file.relative_to(root)}.gz",
+            "side by side": other / f"{sensor}_{what}__{file.name}.gz".lower(),
         }[layout]
-        where.parent.mkdir(parents=True, exist_ok=True)
-        where.write_bytes(gzip.compress(file.read_bytes()) if where.suffix == ".gz" else file.read_bytes())
+        packed.parent.mkdir(parents=True, exist_ok=True)
+        packed.write_bytes(gzip.compress(file.read_bytes()))
     for sensor in ("vicon", "kinect"):
         found = read(other, sensor=sensor, cache=str(tmp_path / "cache"))
         assert {one.criteria["performed_correctly"] for one in found.performances} == {True, False}
         assert not found.problems
+
+
+def test_any_other_layout_is_refused_and_says_where_files_belong(tmp_path: Path) -> None:
+    root = release(tmp_path / "data", people=(1,))
+    (tmp_path / "Segmented Movements.zip").touch()
+    with pytest.raises(
+        BadInput,
+        match=r"no files such as Segmented Movements/Vicon/Pos.*unpack Segmented Movements\.zip first",
+    ):
+        read(root.parent)
 
 
 def test_odd_files_are_listed(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ import os
 import shutil
 import subprocess
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
@@ -19,9 +19,6 @@ from aqaudit.cli import app
 from aqaudit.core.table import write_parquet
 from aqaudit.imports.inspect_ai import target, write_logs
 from report_sample import answer, sample, to_frame
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 def read(path: Path, name: str) -> object:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import tomllib
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -15,9 +16,6 @@ from aqaudit import datasets
 from aqaudit.core.records import BadInput, Criterion, ErrorStatement, Scale
 from aqaudit.datasets.proposal import initialise
 from aqaudit.study.study import Study
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def clip(path: Path) -> None:

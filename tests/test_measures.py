@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
 import warnings
 
@@ -262,6 +263,8 @@ def test_measures_describe_themselves_and_stay_in_their_range(name):
     assert measure.what.endswith(".")
     assert measure.chance
     assert measure.citation
+    # its page in the reference tells what its module says
+    assert inspect.getmodule(measure.compute).__name__.startswith("aqaudit.measures.")
     frame = compared(skill=0.5) if name == "bradley_terry" else table_for(measure)
     estimate = measure(frame)
     assert measure.bounds[0] <= estimate.low < estimate.value < estimate.high <= measure.bounds[1]

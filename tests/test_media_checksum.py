@@ -18,10 +18,9 @@ from aqaudit.core.records import MediaSpec
 from aqaudit.datasets import check
 from aqaudit.datasets.proposal import initialise, worked_example
 from aqaudit.media.cache import MediaStore
-from aqaudit.media.prepare import prepare
 from aqaudit.media.source import checksum
-from aqaudit.media.video import MediaError
-from media_clips import make_clip, numbered_picture, performance
+from aqaudit.media.types import MediaError
+from media_clips import make_clip, numbered_picture, performance, prepare
 
 
 def spoil(path: Path) -> None:

@@ -7,18 +7,15 @@ import io
 import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import get_args
 
 import av
 import numpy as np
 import pytest
 from PIL import Image
 
-from aqaudit import media
-from aqaudit.core.records import BadInput, Mask, Perturbation, View
+from aqaudit.core.records import BadInput, Mask
 from aqaudit.media.cache import MediaStore
-from aqaudit.media.prepare import prepare
-from aqaudit.media.video import MediaError
+from aqaudit.media.types import MediaError
 from media_clips import (
     cut_with_edit_list,
     decoded,
@@ -27,6 +24,7 @@ from media_clips import (
     numbered_picture,
     performance,
     picture_at,
+    prepare,
     remux,
     spec,
     with_matrix,
@@ -209,8 +207,6 @@ def test_no_media_are_touched_where_none_are_shown(tmp_path, store):
 
 
 def test_what_cannot_be_prepared_names_what_can(clip, store):
-    assert get_args(View) == media.VIEWS
-    assert get_args(Perturbation) == media.PERTURBATIONS
     with pytest.raises(BadInput, match=r"view 'overlays' cannot be prepared; did you mean 'overlay'"):
         prepare(performance(clip), spec(view="overlays"), store)
     with pytest.raises(BadInput, match=r"perturbation 'mixed' cannot be prepared"):
@@ -275,11 +271,9 @@ def test_the_store_keeps_each_file_once_and_whole(tmp_path):
     assert len(set(parts)) == 1
     sha256 = hashlib.sha256(b"the same bytes").hexdigest()
     assert [p.relative_to(store.folder) for p in store.folder.rglob("*.*")] == [Path(sha256[:2], f"{sha256}.jpg")]
-    assert store.get(sha256) == b"the same bytes"
+    assert parts[0].path.read_bytes() == b"the same bytes"
     parts[0].path.write_bytes(b"")  # what a power cut leaves
     assert store.put(b"the same bytes", "image/jpeg").path.read_bytes() == b"the same bytes"
-    with pytest.raises(BadInput, match="holds no file"):
-        store.get("0" * 64)
 
 
 def test_a_full_disk_leaves_no_partial_file(tmp_path, monkeypatch):

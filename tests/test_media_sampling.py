@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aqaudit.media.sample import sample, window
+from aqaudit.media.clip import sample, window
 from media_clips import performance, spec
 
 

@@ -12,8 +12,7 @@ from PIL import Image
 from aqaudit.core.keys import window_json
 from aqaudit.core.records import Mask
 from aqaudit.media.cache import MediaStore
-from aqaudit.media.prepare import prepare
-from media_clips import make_clip, performance, picture_at, spec
+from media_clips import make_clip, performance, picture_at, prepare, spec
 
 
 def marked(width: int = 120, height: int = 60) -> np.ndarray:

@@ -18,17 +18,17 @@ import pytest
 from aqaudit.core.records import BadInput
 from aqaudit.media import video
 from aqaudit.media.cache import MediaStore
-from aqaudit.media.decode import decode
 from aqaudit.media.index import index_video
-from aqaudit.media.integrity import damaged_units
-from aqaudit.media.prepare import prepare
-from aqaudit.media.video import MediaError
+from aqaudit.media.integrity import damaged
+from aqaudit.media.types import MediaError
+from aqaudit.media.video import decode
 from media_clips import (
     cut_with_edit_list,
     make_clip,
     numbers,
     performance,
     picture_at,
+    prepare,
     remux,
     spec,
     with_matrix,
@@ -248,7 +248,7 @@ def _unit(kind: int, content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("packet", "damaged"),
+    ("packet", "is_damaged"),
     [
         (_unit(5, b"\x10\0\0\3\1\x80"), False),
         (_unit(5, b"\x10\0\0\3\0\0\x80"), False),
@@ -264,8 +264,8 @@ def _unit(kind: int, content: bytes) -> bytes:
         (_unit(6, b"\5") + _unit(1, b"\x10\0\0\2\x80"), True),
     ],
 )
-def test_what_h264_forbids_within_a_picture_is_damage(packet, damaged):
-    assert damaged_units(packet, "h264", 4) is damaged
+def test_what_h264_forbids_within_a_picture_is_damage(packet, is_damaged):
+    assert damaged(packet, "h264", bytes([1, 77, 64, 31, 0xFF])) is is_damaged
 
 
 @pytest.mark.parametrize(
@@ -334,7 +334,7 @@ import random, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from media_clips import performance, spec
-from aqaudit.media.prepare import prepare
+from media_clips import prepare
 from aqaudit.media.cache import MediaStore
 from aqaudit.core.records import BadInput
 folder = Path(sys.argv[2])

@@ -13,12 +13,12 @@ from aqaudit.core.records import BadInput, Mask
 from aqaudit.media.cache import MediaStore
 from aqaudit.media.mask import region
 from aqaudit.media.poses import Poses
-from aqaudit.media.prepare import prepare, prepare_all
+from aqaudit.media.prepare import prepare as prepare_all
 from aqaudit.media.skeleton import COLOURS, coverage, lay, strokes
 from aqaudit.media.source import SourceCache
-from aqaudit.media.video import MediaError
+from aqaudit.media.types import MediaError
 from aqaudit.pose.coco17 import INDEX
-from media_clips import decoded, make_clip, number_of, performance, picture_at, spec
+from media_clips import decoded, make_clip, number_of, performance, picture_at, prepare, spec
 
 SIZE = (320, 240)
 #: A person of 160 pixels, in the middle of 320 x 240; their left is on the viewer's right.
@@ -289,13 +289,11 @@ EVERY_WAY = """
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from aqaudit.media.perturb import PERTURBATIONS
 from aqaudit.media.poses import Poses
 from aqaudit.media.prepare import prepare
 from aqaudit.media.source import SourceCache
 from aqaudit.media.cache import MediaStore
-from aqaudit.media.views import VIEWS
-from aqaudit.core.records import Mask, MediaSpec, Performance
+from aqaudit.core.records import PERTURBATIONS, VIEWS, Mask, MediaSpec, Performance
 
 folder, here, threads = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 store, poses = MediaStore(here), Poses(SourceCache(here / "sources.sqlite"), folder=here / "poses")
@@ -317,7 +315,8 @@ def hashes(way):
                     pose=folder / f"{name}.npz", masks=masks if masked else ())
         for name in ("clip", "moved")
     )
-    return [part.sha256 for part in prepare(one, spec, store, poser=poses, instead=other).parts]
+    (shown,) = prepare(one, [spec], store, poser=poses, instead=other)
+    return [part.sha256 for part in shown.parts]
 
 
 with ThreadPoolExecutor(threads) as pool:
@@ -326,7 +325,7 @@ with ThreadPoolExecutor(threads) as pool:
 """
 
 
-def test_every_way_of_showing_is_the_same_bytes_in_every_process_and_number_of_threads(folder, tmp_path):
+def test_every_view_and_perturbation_is_the_same_bytes_in_every_process_and_number_of_threads(folder, tmp_path):
     np.savez(folder / "moved.npz", keypoints=joints(50, dx=1.0), fps=25.0, width=320, height=240)
     made = []
     for run, threads in enumerate((1, 2, 4, 4)):

@@ -76,8 +76,8 @@ def test_what_cannot_change_an_answer_is_no_part_of_the_key() -> None:
             "usd_per_mtok": [1, 2],
         },
     )
-    assert plain.key_settings() == moved.key_settings()
-    assert plain.key_settings() == {"provider": "openai", "model": "some/model", "temperature": 0.7}
+    assert plain.key_settings == moved.key_settings
+    assert plain.key_settings == {"provider": "openai", "model": "some/model", "temperature": 0.7}
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_what_cannot_change_an_answer_is_no_part_of_the_key() -> None:
     ],
 )
 def test_every_setting_that_can_change_an_answer_is_in_the_key(change: dict[str, object]) -> None:
-    assert load("m", {**OPENAI, **change}).key_settings() != load("m", OPENAI).key_settings()
+    assert load("m", {**OPENAI, **change}).key_settings != load("m", OPENAI).key_settings
 
 
 def test_google_samples_clips_itself_at_one_frame_a_second_by_default() -> None:

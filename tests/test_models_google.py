@@ -6,7 +6,8 @@ import asyncio
 import base64
 import re
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,9 +17,6 @@ from aqaudit.models.call import AskFailed, Call, Reply
 from aqaudit.models.catalog import load, open_model
 from model_calls import call, stored
 from servers import Drop, Hang, LoopbackServer, Response, Seen, Send, gemini
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 KEY = "AIzaPlanted0123456789abcdefghijklmnop"
 MODEL = "gemini-3.1-pro-preview"

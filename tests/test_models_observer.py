@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -18,9 +18,6 @@ from aqaudit.pose.coco17 import JOINTS
 from aqaudit.probe.measure import POINTS
 from aqaudit.study.questions import QuestionMaker
 from model_calls import call, request
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 STUDY = """
 name = "observed"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,9 +15,6 @@ from aqaudit.models.catalog import load, open_model
 from aqaudit.models.check import check
 from model_calls import TRUE_FALSE, call, stored
 from servers import Drop, Hang, LoopbackServer, Response, Seen, Send, chat, openai_error
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 KEY = "sk-planted-0123456789abcdef"
 

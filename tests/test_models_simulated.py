@@ -266,8 +266,8 @@ def test_planting_a_flaw_changes_only_the_answers_it_touches() -> None:
 
 def test_what_is_planted_is_part_of_an_answers_identity_and_its_default_is_not() -> None:
     plain, planted = (load("sim", {"provider": "simulated", **extra}) for extra in ({}, {"planted": {"lean": 0.3}}))
-    assert "planted" not in plain.key_settings()
-    assert planted.key_settings()["planted"] == {"lean": 0.3}
+    assert "planted" not in plain.key_settings
+    assert planted.key_settings["planted"] == {"lean": 0.3}
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -51,8 +52,11 @@ class Sources:
     def content_hash(self, performance: Performance) -> str:
         return f"sha-{performance.media.name}"
 
-    def is_image(self, performance: Performance) -> bool:
-        return performance.id.startswith("i")
+    def describe(self, performance: Performance) -> SimpleNamespace:
+        return SimpleNamespace(kind="image" if performance.id.startswith("i") else "video")
+
+    def identity(self, performance: Performance) -> str:
+        raise AssertionError(f"no study here shows the joints of {performance.id}")
 
 
 def performance(i: int, **over: object) -> Performance:
@@ -93,7 +97,7 @@ def plan(
     shard: tuple[int, int] | None = None,
 ) -> Plan:
     text = STUDY.replace("TASKS", tasks).replace("GRID", grid).replace("SETTINGS", settings)
-    return Plan.of(Study.parse(text), [data], Sources(), shard)
+    return Plan.of(Study.parse(text), [data], Sources(), Sources(), shard)
 
 
 def requests(data: Dataset, **options: str) -> list[Request]:
@@ -276,7 +280,7 @@ def test_a_task_without_labels_is_refused() -> None:
         plan(bare, tasks='["score"]')
     study = Study.parse(STUDY.replace("tasks = TASKS\n", "").replace("GRID", "").replace("SETTINGS", OPENAI))
     with pytest.raises(BadInput, match="nothing to ask"):
-        Plan.of(study, [dataset([])], Sources())
+        Plan.of(study, [dataset([])], Sources(), Sources())
 
 
 def test_a_scale_a_criterion_and_an_error_of_one_name_are_three_questions_about_a_pair() -> None:
@@ -307,7 +311,7 @@ def test_what_cannot_be_worded_or_is_left_out_altogether_is_refused_before_anyth
     text = STUDY.replace("TASKS", '["verify"]').replace("GRID", "").replace("SETTINGS", OPENAI)
     study = Study.parse(text + '\n[[skip]]\nkind = "verify"\n')
     with pytest.raises(BadInput, match="leaves out every cell of model 'judge'"):
-        Plan.of(study, [dataset([performance(1)])], Sources())
+        Plan.of(study, [dataset([performance(1)])], Sources(), Sources())
 
 
 def test_masks_windows_words_for_the_system_and_the_seed_are_in_the_key() -> None:
@@ -327,7 +331,7 @@ def test_masks_windows_words_for_the_system_and_the_seed_are_in_the_key() -> Non
     ]  # fmt: skip
     seeded = STUDY.replace("seed = 1", "seed = 2").replace("TASKS", '["verify"]').replace("GRID", "")
     different.append(
-        list(Plan.of(Study.parse(seeded.replace("SETTINGS", OPENAI)), [base], Sources()).requests("judge"))
+        list(Plan.of(Study.parse(seeded.replace("SETTINGS", OPENAI)), [base], Sources(), Sources()).requests("judge"))
     )
     keys = [r.answer_key for one in different for r in one]
     assert len(keys) == 10

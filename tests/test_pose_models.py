@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,11 @@ from aqaudit.core.records import BadInput
 from aqaudit.media.clip import opened
 from aqaudit.media.poses import Poses, estimated
 from aqaudit.media.source import SourceCache
-from aqaudit.pose import mediapipe, movenet
+from aqaudit.pose import estimators
 from aqaudit.pose.coco17 import FROM_BLAZEPOSE, Keypoints, cleaned, person_sizes
-from aqaudit.pose.estimators import Estimator, ModelFile, open_estimator
+from aqaudit.pose.estimators import BLAZEPOSE, LIGHTNING, Estimator, open_estimator, square_around
 from aqaudit.pose.kinematics import kinematics
+from aqaudit.pose.weights import ModelFile
 from media_clips import performance
 from servers import LoopbackServer, Send
 
@@ -48,24 +50,24 @@ def test_weights_come_from_where_the_variable_says_and_only_if_they_are_the_righ
 def test_weights_are_downloaded_once_verified_and_kept(tmp_path, monkeypatch):
     monkeypatch.setenv("AQAUDIT_CACHE", str(tmp_path))
     with served(CONTENT) as server:
-        path = FILE.download(f"{server.url}/tiny.task")
+        path = replace(FILE, url=f"{server.url}/tiny.task").path()
         assert path.read_bytes() == CONTENT
         assert FILE.path() == path
     for body in (CONTENT[:-1], CONTENT + b"more", b"x" * len(CONTENT)):
         path.unlink(missing_ok=True)
         with served(body) as server, pytest.raises(BadInput, match=r"is not tiny\.task with sha256"):
-            FILE.download(f"{server.url}/tiny.task")
+            replace(FILE, url=f"{server.url}/tiny.task").path()
         assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
     with pytest.raises(
         BadInput, match=r"tiny\.task cannot be fetched from http://127\.0\.0\.1:9/ .*AQAUDIT_TINY_MODEL"
     ):
-        FILE.download("http://127.0.0.1:9/")
+        replace(FILE, url="http://127.0.0.1:9/").path()
     with pytest.raises(BadInput, match=r"tiny\.task is not on this machine: install no_such_package"):
         FILE.path()
 
 
 def test_another_version_of_mediapipe_is_refused(monkeypatch):
-    monkeypatch.setattr(mediapipe.metadata, "version", lambda _: "0.10.35")
+    monkeypatch.setattr(estimators.metadata, "version", lambda _: "0.10.35")
     with pytest.raises(BadInput, match=r"mediapipe 0\.10\.35 is installed; used is 0\.10\.33 exactly"):
         open_estimator("mediapipe")
 
@@ -74,8 +76,9 @@ def test_another_version_of_mediapipe_is_refused(monkeypatch):
 def models() -> dict[str, Estimator]:
     """The two real models; the tests that need them are skipped where a model or a system library is missing."""
     made, required = {}, "pose" in os.environ.get("AQAUDIT_REQUIRE", "")
-    for name, file in (("mediapipe", mediapipe.MODEL), ("movenet", movenet.MODEL)):
-        if not file.here() and not required:
+    for name, file in (("mediapipe", BLAZEPOSE), ("movenet", LIGHTNING)):
+        places = [Path(given)] if (given := os.environ.get(file.variable)) else file.places()
+        if not any(place.is_file() for place in places) and not required:
             pytest.skip(f"no pose models here: {file.name}")
         try:
             made[name] = open_estimator(name)
@@ -115,7 +118,7 @@ def test_movenet_agrees_with_mediapipe_on_mediapipes_box(squats, models, shared_
     off = []
     for at, still in clip.stills(list(rows)):
         theirs = squats.points[at]
-        square = movenet.square_around(theirs)
+        square = square_around(theirs)
         assert square is not None
         ours = models["movenet"].within(still.whole(), square)  # type: ignore[attr-defined]
         good = (ours[:, 2] >= 0.3) & (theirs[:, 2] >= 0.3)

@@ -11,8 +11,8 @@ import pytest
 
 from aqaudit import BadInput, Study
 from aqaudit.core.records import Dataset, Question, Request, Slot, claims
-from aqaudit.engine.asking import _expected
 from aqaudit.engine.parse import parse
+from aqaudit.engine.rows import _expected
 from aqaudit.engine.show import render
 from aqaudit.models.catalog import load as load_model
 from aqaudit.prompts import strategies, template
@@ -36,7 +36,7 @@ def planned(grid: str, *, kinds: tuple[str, ...] = KINDS, data: Dataset | None =
     data = data or dataset(people(), name="made")
     text = STUDY.replace("TASKS", str(list(kinds)).replace("'", '"')).replace("GRID", grid).replace("SETTINGS", OPENAI)
     pool = dataset([performance(i, performer=f"t{i % 10}", id=f"t{i}", split="train") for i in range(100, 140)])
-    return Plan.of(Study.parse(text), [data], Sources(), None, [pool] if train else None)
+    return Plan.of(Study.parse(text), [data], Sources(), Sources(), None, [pool] if train else None)
 
 
 def first_of_each(plan: Plan) -> dict[str, Request]:
@@ -245,7 +245,7 @@ def test_the_key_covers_the_content_of_the_examples_and_they_are_shown_like_the_
             return super().content_hash(performance).replace("v1", "w1")  # only those of the training split
 
     plan = planned(grid, kinds=("verify",))
-    changed = Plan(plan.study, plan.datasets, Other())
+    changed = Plan(plan.study, plan.datasets, Other(), Other())
     assert not set(keys) & {r.answer_key for r in changed.requests("judge")}
 
 
@@ -267,7 +267,7 @@ def test_a_pool_with_too_few_others_is_refused_before_anything_is_asked() -> Non
     study = Study.parse(text.replace("SETTINGS", OPENAI))
     small = dataset([performance(i, performer=f"t{i}") for i in range(3)])
     with pytest.raises(BadInput, match=r"finds only \d of 4 examples by other performers"):
-        Plan.of(study, [dataset(people())], Sources(), None, [small])
+        Plan.of(study, [dataset(people())], Sources(), Sources(), None, [small])
 
 
 def test_no_two_golden_files_are_the_same() -> None:

@@ -146,6 +146,32 @@ def test_a_curve_does_not_depend_on_the_unit(scale: float, move: float) -> None:
     assert other.slope.value == pytest.approx(plain.slope.value / scale, rel=1e-6)
 
 
+def test_the_likelihood_of_every_curve_is_the_binomial_one() -> None:
+    levels = np.array([0.0, 4.0, 12.8, 24.0])
+    counts = curves._Counts(levels=levels, total=np.array([3.0, 2.0, 2.0, 2.5]), said=np.array([0.0, 2.0, 1.5, 2.5]))
+    grid = curves._first_grid(levels)
+    found = curves._log_likelihood(grid, counts)
+    rng = np.random.default_rng(0)
+    for row, column in zip(rng.integers(0, found.shape[0], 50), rng.integers(0, found.shape[1], 50), strict=True):
+        rise = special.expit(curves.SPREAD * (levels - grid.threshold[row]) / grid.width[row])
+        p = grid.guess[column] + (1 - grid.guess[column] - grid.lapse[column]) * rise
+        wanted = (counts.said * np.log(p) + (counts.total - counts.said) * np.log1p(-p)).sum()
+        assert found[row, column] == pytest.approx(wanted, rel=1e-9)
+
+
+@settings(deadline=None)
+@given(seed=st.integers(0, 1000), size=st.integers(1, 3000), near=st.floats(0, 0.9), digits=st.integers(1, 9))
+def test_quantiles_of_thinned_values_are_those_of_all(seed: int, size: int, near: float, digits: int) -> None:
+    # many equal values, and many close to one end, as of a curve that hardly rises
+    rng = np.random.default_rng(seed)
+    values = np.where(rng.random(size) < near, 1e-9 * rng.random(size), np.round(rng.random(size), digits))
+    weights = rng.random(size) ** 4
+    thin, thin_weights = curves._thinned(values, weights)
+    assert thin.size <= values.size
+    wanted, found = curves._quantity(values, weights), curves._quantity(thin, thin_weights)
+    assert (found.low, found.value, found.high) == pytest.approx((wanted.low, wanted.value, wanted.high), abs=1e-12)
+
+
 def test_one_severity_is_no_curve() -> None:
     assert curves.fit(trials([5.0], [10.0], [20.0])) is None
 

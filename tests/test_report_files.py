@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import xml.etree.ElementTree as ET
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -15,9 +15,6 @@ from aqaudit.core.records import BadInput
 from aqaudit.core.table import write_parquet
 from aqaudit.reporting import figures, tables
 from report_sample import STUDY, answer, failures, sample, to_frame
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import re
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -17,9 +17,6 @@ from aqaudit.reporting import page
 from aqaudit.reporting.svg import palettes
 from aqaudit.reporting.verdicts import banners
 from report_sample import STUDY, answer, failures, sample, to_frame
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 HOSTILE = (
     "<script>alert(1)</script><img src=x onerror=alert(2)></title></style></svg>\"'><a href=javascript:alert(3)>"

@@ -67,6 +67,13 @@ def test_wide_characters_take_two_columns_and_marks_none() -> None:
         ("401 for sk-proj-abcdefghijklmnop", "abcdefghijklmnop"),
         ("https://host/v1?key=abcdef&x=1", "abcdef"),
         ("AIzaSyA1234567890abcdefghijklmnop", "SyA1234567890"),
+        ("401: Incorrect API key provided: sk-proj-abcdefghijklmnop", "abcdefghijklmnop"),
+        ("sent Authorization: Bearer abc:def|ghi!jkl", "abc:def"),
+        ('headers {"x-goog-api-key": "AbCdEf"}', "AbCdEf"),
+        ("GET https://me:hunter22@host/v1?access_token=abcdef&x=1", "abcdef"),
+        ("GET https://me:hunter22@host/v1", "hunter22"),
+        ("AIzaSyA1234567890", "SyA1234567890"),
+        ("hf_abcdefghijklmnopqrst of the hub", "abcdefghijklmnopqrst"),
     ],
 )
 def test_what_looks_like_a_key_is_hidden(text: str, secret: str) -> None:
@@ -77,4 +84,5 @@ def test_names_of_settings_and_models_are_no_secrets() -> None:
     study = (
         'api_key_env = "OPENAI_API_KEY"\nmax_output_tokens = 8192\nmodel = "hf-internal-testing/tiny-random-Llava"\n'
     )
-    assert without_secrets(study) == study
+    log = "asking http://localhost:8000 for Qwen/Qwen3-VL, basic squat, 4 files, hf-internal-testing/tiny"
+    assert (without_secrets(study), without_secrets(log)) == (study, log)

@@ -12,8 +12,8 @@ import pytest
 import aqaudit
 from aqaudit import BadInput, Study, read_answers
 from aqaudit.core.auxiliary import read_auxiliary
+from aqaudit.core.records import PERTURBATIONS, VIEWS
 from aqaudit.engine.folder import merge
-from aqaudit.media import PERTURBATIONS, VIEWS
 from aqaudit.media import clip as media_clip
 from aqaudit.pose.kinematics import QUANTITIES
 from media_clips import make_clip

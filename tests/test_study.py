@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from aqaudit import BadInput, Study
+from aqaudit.study.requests import cells_of
 
 BASE = """
 name = "s"
@@ -60,15 +61,15 @@ def test_a_slip_in_a_study_is_one_line_that_names_place_and_remedy(text: str, sa
 
 def test_cells_are_the_product_of_the_factors_a_kind_has() -> None:
     study = parse('framing = ["positive", "negative"]\nperturbation = ["none", "blank"]\nrepeats = 3')
-    assert len(study.cells("verify", "judge")) == 12
-    assert len(study.cells("score", "judge")) == 6  # one wording
-    assert len(study.cells("prefer", "judge")) == 24  # and both orders
-    assert len(set(study.cells("prefer", "judge"))) == 24
+    assert len(cells_of(study, "verify", "judge")) == 12
+    assert len(cells_of(study, "score", "judge")) == 6  # one wording
+    assert len(cells_of(study, "prefer", "judge")) == 24  # and both orders
+    assert len(set(cells_of(study, "prefer", "judge"))) == 24
 
 
 def test_detect_is_negative_and_the_others_positive_unless_asked_otherwise() -> None:
-    assert {c.framing for c in parse().cells("detect", "judge")} == {"negative"}
-    assert {c.framing for c in parse().cells("verify", "judge")} == {"positive"}
+    assert {c.framing for c in cells_of(parse(), "detect", "judge")} == {"negative"}
+    assert {c.framing for c in cells_of(parse(), "verify", "judge")} == {"positive"}
 
 
 def test_a_skip_leaves_out_cells_that_match_all_its_keys() -> None:
@@ -76,10 +77,10 @@ def test_a_skip_leaves_out_cells_that_match_all_its_keys() -> None:
     study = Study.parse(
         BASE.replace("GRID", grid) + '[[skip]]\nperturbation = "blank"\nfps = 4\n[[skip]]\nkind = "detect"\n',
     )
-    cells = study.cells("verify", "judge")
-    assert len(cells) == 6
-    assert not [c for c in cells if c.perturbation == "blank" and c.fps == 4]
-    assert study.cells("detect", "judge") == []
+    found = cells_of(study, "verify", "judge")
+    assert len(found) == 6
+    assert not [c for c in found if c.perturbation == "blank" and c.fps == 4]
+    assert cells_of(study, "detect", "judge") == []
 
 
 def test_roots_come_from_the_file_beside_the_study_or_from_the_command(tmp_path: Path) -> None:

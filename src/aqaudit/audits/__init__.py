@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-import math
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from html import escape
+from itertools import chain
 
 import polars as pl
 
@@ -19,6 +20,7 @@ from aqaudit.audits import (
     collapse,
     consistency,
     correctness,
+    findings_text,
     framing,
     order,
     permutation,
@@ -68,18 +70,19 @@ class AuditResult:
         return {f.audit: f.why for f in self.findings if f.verdict == "skipped" and not f.scope}
 
     def as_json(self) -> dict[str, object]:
-        """Return what ``aqaudit audit --json`` writes: values unrounded, null where there is none."""
-        return {
-            "signature": dict(self.signature),
-            "findings": [{key: _plain(value) for key, value in finding.as_json().items()} for finding in self.findings],
-        }
+        """Return what ``aqaudit audit --json`` writes: every field of every finding, null where there is no value."""
+        return {"signature": dict(self.signature), "findings": [finding.as_json() for finding in self.findings]}
 
     def to_frame(self) -> pl.DataFrame:
-        """Return the findings as a frame, one row each: the fields of the JSON, every key of a scope a column."""
+        """Return the findings as a frame, one row each: the fields of the JSON, every key of a scope a column.
+
+        ``details`` differ from audit to audit and are JSON text.
+        """
         keys = list(dict.fromkeys(key for finding in self.findings for key in finding.scope))
         rows = []
         for finding in self.findings:
             row = finding.as_json()
+            row["details"] = json.dumps(row["details"], ensure_ascii=False)
             scope = {key: finding.scope.get(key) for key in keys}
             rows.append({"audit": row.pop("audit"), **scope, **{k: v for k, v in row.items() if k != "scope"}})
         return pl.DataFrame(rows, infer_schema_length=None, strict=False)
@@ -125,20 +128,12 @@ def audit(frame: pl.DataFrame, auxiliary: AuxiliaryTables | None = None) -> Audi
     try:
         complete = table.normalise(frame)
     except BadInput as problem:
-        skipped = tuple(_skipped(name, str(problem)) for name in AUDITS)
-        return AuditResult(findings=skipped, signature=signature(frame, settings))
+        skipped = [findings_text.not_made(one.name, one.question, "", str(problem)) for one in AUDITS.values()]
+        return AuditResult(findings=tuple(chain.from_iterable(skipped)), signature=signature(frame, settings))
     with remembered(complete):
         findings = tuple(finding for one in AUDITS.values() for finding in one(complete, beside))
     findings += tuple(_plug_in_findings(complete, beside))
     return AuditResult(findings=findings, signature=signature(complete, settings))
-
-
-def _plain(value: object) -> object:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _skipped(name: str, why: str) -> Finding:
-    return Finding(audit=name, scope={}, measure="", value=None, verdict="skipped", why=why, summary=f"Not made: {why}")
 
 
 def _read(name: str, offered: object) -> Audit | None:
@@ -164,12 +159,12 @@ def _plug_in_findings(frame: pl.DataFrame, auxiliary: AuxiliaryTables) -> Iterat
         try:
             yield from _checked(name, PLUG_INS.load(name), frame, auxiliary)
         except BadInput as error:
-            yield _skipped(name, str(error))
+            yield from findings_text.not_made(name, "", "", str(error))
     for name in measures.PLUG_INS.versions():
         try:
             yield from _of_measure(name, frame)
         except BadInput as error:
-            yield _skipped("measures", str(error))
+            yield from findings_text.not_made("measures", "", "", str(error))
 
 
 def _plug_in_versions() -> dict[str, str]:

@@ -9,6 +9,7 @@ import polars as pl
 from aqaudit.audits import findings_text, verdicts
 from aqaudit.audits.correctness import KINDS
 from aqaudit.audits.finding import Audit, Finding, Json, Verdict
+from aqaudit.audits.permutation import LEVEL
 from aqaudit.audits.scope import Scope, headline_scopes
 from aqaudit.core.auxiliary import AuxiliaryTables
 from aqaudit.measures import MEASURES, Estimate
@@ -17,7 +18,6 @@ from aqaudit.measures.rows import codes
 
 NAME = "calibration"
 QUESTION = "When it says it is 90 % sure, is it right nine times in ten?"
-_P = 0.05
 _ADVICE: Mapping[Verdict, str] = {
     "fail": "Do not read its probabilities as probabilities: recalibrate them on labelled executions of your own "
     "(temperature or isotonic), and check again on others.",
@@ -68,14 +68,15 @@ def _of(scope: Scope) -> list[Finding]:
 def judge(estimate: Estimate, tolerated: float) -> Verdict:
     """Return fail when the error exceeds that of a calibrated judge by more than tolerated, ok when it does not.
 
-    Else warn when it is larger than chance allows (p of the null below 0.05), else cannot_tell.
+    Else warn when it is larger than chance allows (p of the null below :data:`~aqaudit.audits.permutation.LEVEL`), else
+    cannot_tell.
     """
     null = estimate.chance
     if estimate.low is None or estimate.high is None or null is None:
         return "cannot_tell"
     verdict = verdicts.at_most(estimate.low - null, estimate.high - null, tolerated)
     p = estimate.details.get("null_p")
-    return "warn" if verdict == "cannot_tell" and isinstance(p, float) and p < _P else verdict
+    return "warn" if verdict == "cannot_tell" and isinstance(p, float) and p < LEVEL else verdict
 
 
 def _bins(rows: pl.DataFrame) -> list[Json]:
@@ -104,7 +105,8 @@ AUDIT = Audit(
     "probabilities 1,000 times.",
     rule=(
         "A calibrated judge has an error above 0 too, so what counts is the error less the mean of the simulated null. "
-        "fail: that lies above 0.05; ok: within; warn: the null gives such an error in fewer than 5 % of draws."
+        f"fail: that lies above {verdicts.tolerance(NAME, 'ece'):.2f}; ok: within; warn: the null gives such an error "
+        f"in fewer than {100 * LEVEL:g} % of draws."
     ),
     advice=_ADVICE["fail"],
     citation="Vaicenavicius et al., Evaluating model calibration in classification, AISTATS 2019",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -12,6 +12,7 @@ from scipy import stats
 
 from aqaudit.audits import findings_text, permutation, verdicts
 from aqaudit.audits.finding import Audit, Finding, Json, Verdict
+from aqaudit.audits.findings_text import count, with_interval
 from aqaudit.audits.scope import BASE, Scope, headline_scopes
 from aqaudit.core.auxiliary import AuxiliaryTables
 from aqaudit.core.table import TRUTH_AND_ANSWER
@@ -19,11 +20,11 @@ from aqaudit.measures import MEASURES, Estimate, resample
 
 NAME = "chance"
 QUESTION = "Does it judge better than guessing?"
+#: Probability with which the smallest detectable figure would be told from chance.
 POWER = 0.80
-MAX_ROWS_SHOWN = 20
 
 _BOOLEAN = ("balanced_accuracy", "balanced_accuracy_macro", "balanced_accuracy_parsed")
-# The first measure of a kind is its headline.
+#: Kind of question -> its measures; the first one is its headline.
 PLAN: Mapping[str, tuple[str, ...]] = {
     "verify": _BOOLEAN,
     "detect": _BOOLEAN,
@@ -51,12 +52,6 @@ _ADVICE_UNREAD = "Too many answers could not be read: look at what it said, then
 _ADVICE_ONE_SIDED = "Nothing can be judged from these truths: add executions of the kind that is missing."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Judged:
-    verdict: Verdict
-    useful: float | None = None
-
-
 def chance(frame: pl.DataFrame, _auxiliary: AuxiliaryTables | None = None) -> list[Finding]:
     """Return the findings of every headline scope of ``frame`` (all columns of :data:`aqaudit.core.table.SCHEMA`).
 
@@ -71,8 +66,7 @@ def chance(frame: pl.DataFrame, _auxiliary: AuxiliaryTables | None = None) -> li
             findings.append(_coverage(scope))
     if not findings:
         why = "the table holds no answers with perturbation none"
-        return [Finding(audit=NAME, scope={}, measure="balanced_accuracy", value=None, verdict="skipped", why=why,
-                        question=QUESTION, summary=f"Not judged: {why}.")]  # fmt: skip
+        return findings_text.not_made(NAME, QUESTION, "balanced_accuracy", why)
     return _with_holm(findings)
 
 
@@ -102,19 +96,25 @@ def _applies(scope: Scope, name: str) -> bool:
 def _finding(scope: Scope, name: str, *, headline: bool) -> Finding:
     measure = MEASURES[name]
     estimate = measure(scope.rows)
-    judged = _judge(name, estimate)
-    verdict = judged.verdict if headline else verdicts.capped(judged.verdict)
+    verdict, useful = _judge(name, estimate)
+    if not headline:
+        verdict = verdicts.capped(verdict)
     why = estimate.why
     if verdict == "cannot_tell" and not why:
-        why = _why_open(estimate, judged)
+        why = _why_open(estimate, useful)
     if verdict == "skipped":
         why = "shown beside R-l2, not judged"
-    details: dict[str, Json] = dict(estimate.details)
-    details["parse_failures"] = _parse_failures(scope.rows)
-    details["rows_without_truth"] = scope.rows.height - _with_truth(scope.rows).height
-    details["smallest_detectable"] = _smallest_detectable(estimate)
-    if judged.useful is not None:
-        details["useful_from"] = judged.useful
+    known = _with_truth(scope.rows)
+    _, answer = TRUTH_AND_ANSWER[scope.labels["kind"]]
+    read = known.filter((pl.col("parse") == "ok") & pl.col(answer).is_not_null())
+    details: dict[str, Json] = {
+        **estimate.details,
+        "parse_failures": known.height - read.height,
+        "rows_without_truth": scope.rows.height - known.height,
+        "smallest_detectable": _smallest_detectable(estimate),
+    }
+    if useful is not None:
+        details["useful_from"] = useful
         details |= _over_constant(estimate)
     if headline:
         details["permutation_p"] = None if estimate.value is None else _PERMUTATION[name](scope.rows)
@@ -140,14 +140,15 @@ def _over_constant(estimate: Estimate) -> dict[str, Json]:
     return {name: None if end is None else end - estimate.baseline for name, end in ends.items()}
 
 
-def _judge(name: str, estimate: Estimate) -> _Judged:
+def _judge(name: str, estimate: Estimate) -> tuple[Verdict, float | None]:
+    """Return the verdict of a measure, and from where on it would be useful, where it is held against chance."""
     coverage = estimate.details.get("coverage")
     if name in _SHOWN_ONLY:
-        return _Judged(verdict="skipped" if estimate.value is not None else "cannot_tell")
+        return "skipped" if estimate.value is not None else "cannot_tell", None
     if name == "r_l2":
-        return _Judged(verdict=_against_baseline(estimate))
+        return _against_baseline(estimate), None
     if estimate.value is None or estimate.chance is None or not coverage:
-        return _Judged(verdict="cannot_tell")
+        return "cannot_tell", None
     levels = verdicts.chance_levels(name, estimate.chance)
     if estimate.flag == "constant" and name.startswith("spearman"):
         # One score for everything ranks nothing in any sample that is large enough to be judged.
@@ -156,7 +157,7 @@ def _judge(name: str, estimate: Estimate) -> _Judged:
         verdict = verdicts.against_chance(estimate.value, estimate.low, estimate.high, levels)
     if name.startswith("spearman"):
         verdict = verdicts.with_coverage(verdict, float(coverage))
-    return _Judged(verdict=verdict, useful=levels.useful)
+    return verdict, levels.useful
 
 
 def _advice(verdict: Verdict, estimate: Estimate) -> str:
@@ -180,17 +181,17 @@ def _against_baseline(estimate: Estimate) -> Verdict:
     return "warn" if estimate.low > estimate.baseline else "cannot_tell"
 
 
-def _why_open(estimate: Estimate, judged: _Judged) -> str:
+def _why_open(estimate: Estimate, useful: float | None) -> str:
     coverage = estimate.details.get("coverage")
     too_low = verdicts.thresholds()["chance"]["spearman"]["coverage_too_low"]
     if coverage == 0:
         return "no answer could be read"
     if estimate.chance == 0 and isinstance(coverage, float) and coverage < too_low:
         return f"only {coverage:.0%} of the answers could be read; at least {too_low:.0%} are needed"
-    if judged.useful is None:
+    if useful is None:
         return "the interval reaches from better to worse than the constant mean"
     return (
-        f"the interval reaches from chance ({estimate.chance:.2f}) or below to a useful level ({judged.useful:.2f}); "
+        f"the interval reaches from chance ({estimate.chance:.2f}) or below to a useful level ({useful:.2f}); "
         "more performers would narrow it"
     )
 
@@ -200,14 +201,12 @@ def _summary(model: str, name: str, estimate: Estimate, verdict: Verdict, why: s
     title = MEASURES[name].title
     if estimate.value is None:
         return f"{title[0].upper()}{title[1:]} of {model} cannot be computed: {why}."
-    figure = f"{title} {estimate.value:.2f}"
-    if estimate.low is not None and estimate.high is not None:
-        figure += f", 95 % interval {estimate.low:.2f} to {estimate.high:.2f}"
+    figure = f"{title} {estimate.value:.2f}{with_interval(estimate)}"
     if estimate.chance is not None:
         figure += f"; guessing scores {estimate.chance:.2f}"
     if estimate.baseline is not None:
         figure += f", the best constant answer {estimate.baseline:.2f}"
-    figure = f"({figure}; {_count(estimate.n, 'answer')}, {_count(estimate.clusters, 'performer')}{_unread(estimate)})"
+    figure = f"({figure}; {count(estimate.n, 'answer')}, {count(estimate.clusters, 'performer')}{_unread(estimate)})"
     if name in (*_SHOWN_ONLY, "r_l2"):
         sentence = {
             "ok": f"{model} comes closer to the true scores than always giving the mean",
@@ -236,10 +235,6 @@ def _unread(estimate: Estimate) -> str:
     return f"; {1 - coverage:.0%} of the answers could not be read"
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
 def _smallest_detectable(estimate: Estimate) -> float | None:
     """Smallest value that a sample with this standard error tells from chance with a probability of 80 %.
 
@@ -257,17 +252,8 @@ def _smallest_detectable(estimate: Estimate) -> float | None:
 
 
 def _with_truth(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.filter(_truth(rows).is_not_null())
-
-
-def _truth(rows: pl.DataFrame) -> pl.Expr:
-    return pl.col(TRUTH_AND_ANSWER[rows["kind"][0]][0])
-
-
-def _parse_failures(rows: pl.DataFrame) -> int:
-    answer = TRUTH_AND_ANSWER[rows["kind"][0]][1]
-    read = (pl.col("parse") == "ok") & pl.col(answer).is_not_null()
-    return _with_truth(rows).height - _with_truth(rows).filter(read).height
+    gold, _ = TRUTH_AND_ANSWER[rows["kind"][0]]
+    return rows.filter(pl.col(gold).is_not_null())
 
 
 def _rows_shown(rows: pl.DataFrame, *, right: bool) -> tuple[str, ...]:
@@ -275,47 +261,34 @@ def _rows_shown(rows: pl.DataFrame, *, right: bool) -> tuple[str, ...]:
     gold, answer = TRUTH_AND_ANSWER[rows["kind"][0]]
     if answer == "score":
         distance = (pl.col(gold) - pl.col(answer)).abs()
-        shown = rows.filter(distance.is_not_null()).sort(distance, "answer_key", descending=[not right, False])
-    else:
-        agrees = pl.col(gold).eq_missing(pl.col(answer)) & (pl.col("parse") == "ok")
-        shown = _with_truth(rows).filter(agrees if right else ~agrees).sort("answer_key")
-    return tuple(shown["answer_key"].drop_nulls().head(MAX_ROWS_SHOWN).to_list())
+        told = rows.with_columns(place=distance if right else -distance).filter(pl.col("place").is_not_null())
+        return findings_text.keys(told, "place")
+    agrees = pl.col(gold).eq_missing(pl.col(answer)) & (pl.col("parse") == "ok")
+    return findings_text.keys(_with_truth(rows).filter(agrees if right else ~agrees))
 
 
 def _with_holm(findings: list[Finding]) -> list[Finding]:
     """Add Holm's p over the tasks of each model and setting to the headline findings."""
-    families: dict[tuple[tuple[str, str], ...], dict[str, float]] = defaultdict(dict)
-    family_of: dict[int, tuple[tuple[str, str], ...]] = {}
-    for at, finding in enumerate(findings):
-        p = finding.details.get("permutation_p")
-        if isinstance(p, float):
-            fixed = tuple((k, v) for k, v in finding.scope.items() if k not in BASE or k == "model")
-            families[fixed][f"{at:09d}"] = p
-            family_of[at] = fixed
-    adjusted = {family: permutation.holm(p_values) for family, p_values in families.items()}
+    p_values = [p if isinstance(p := one.details.get("permutation_p"), float) else None for one in findings]
+    families = [tuple((k, v) for k, v in one.scope.items() if k not in BASE or k == "model") for one in findings]
+    sizes = Counter(family for family, p in zip(families, p_values, strict=True) if p is not None)
     return [
-        replace(
-            finding,
-            details={
-                **finding.details,
-                "holm_p": adjusted[family_of[at]][f"{at:09d}"],
-                "holm_family": len(adjusted[family_of[at]]),
-            },
-        )
-        if at in family_of
-        else finding
-        for at, finding in enumerate(findings)
+        one if holm_p is None else replace(one, details={**one.details, "holm_p": holm_p, "holm_family": sizes[family]})
+        for one, family, holm_p in zip(findings, families, permutation.holm(p_values, families), strict=True)
     ]
 
 
+_LEVELS = verdicts.thresholds()[NAME]
 AUDIT = Audit(
     name=NAME,
     question=QUESTION,
     figures={name: MEASURES[name].what for names in (*PLAN.values(), (_COVERAGE,)) for name in names},
     interval="Delete-one-performer jackknife with t(G - 1); correlations on the Fisher z scale.",
     rule=(
-        "ok: the interval lies above chance and the value is useful (0.60 for accuracies, 0.30 for correlations); "
-        "warn: above chance, but less; fail: it reaches down to chance and not up to useful; else cannot tell."
+        "ok: the interval lies above chance and the value is useful "
+        f"({_LEVELS['balanced_accuracy']['useful']:.2f} for accuracies, {_LEVELS['spearman']['useful']:.2f} for "
+        "correlations); warn: above chance, but less; fail: it reaches down to chance and not up to useful; else "
+        "cannot tell."
     ),
     advice=_ADVICE["fail"],
     citation=MEASURES["balanced_accuracy"].citation,

@@ -45,9 +45,7 @@ def _of(scope: Scope) -> list[Finding]:
     rule = verdicts.thresholds()[NAME]["collapse"]
     verdict = judge(beside["spearman"], spread, beside["modal_share"])
     r_l2 = beside["r_l2"]
-    covert = (
-        r_l2.value is not None and r_l2.baseline is not None and r_l2.value <= rule["covert"] * r_l2.baseline
-    )  # fmt: skip
+    covert = r_l2.value is not None and r_l2.baseline is not None and r_l2.value <= rule["covert"] * r_l2.baseline
     flag = (COVERT if covert else COLLAPSED) if verdict == "fail" else None
     error = "; its error looks as good as that of always giving the mean, which is no skill" if covert else ""
     details: dict[str, Json] = {
@@ -118,15 +116,17 @@ def _hidden(rows: pl.DataFrame, modal: Estimate) -> tuple[str, ...]:
     return findings_text.keys(same.with_columns(near=-(pl.col("gold_score") - pl.col("score")).abs()), "near")
 
 
+_RULE = verdicts.thresholds()[NAME]["collapse"]
 AUDIT = Audit(
     name=NAME,
     question=QUESTION,
     figures={name: MEASURES[name].what for name in ("sd_ratio", "modal_share", "calibration_slope")},
     interval="Delete-one-performer jackknife with t(G - 1); Spearman on the Fisher z scale.",
     rule=(
-        "fail (collapsed): Spearman's interval lies below 0.30, and the spread ratio's below 0.50 or that of the most "
-        "frequent score's share above 0.50. It is called a covert failure where R-l2 is at most 1.25 times that of "
-        "always giving the mean. ok: one of the two is ruled out. The spread alone never decides."
+        f"fail (collapsed): Spearman's interval lies below {_RULE['spearman']:.2f}, and the spread ratio's below "
+        f"{_RULE['sd_ratio']:.2f} or that of the most frequent score's share above {_RULE['modal_share']:.2f}. It is "
+        f"called a covert failure where R-l2 is at most {_RULE['covert']:g} times that of always giving the mean. ok: "
+        "one of the two is ruled out. The spread alone never decides."
     ),
     advice=_ADVICE["fail"],
     citation="Murphy, Skill scores based on the mean square error, Mon. Weather Rev. 1988",

@@ -6,28 +6,29 @@ after Holm. The verdict says the same whichever side comes first, mirrored: ok B
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from aqaudit.audits import permutation, verdicts
-from aqaudit.audits.finding import Finding, Verdict
+from aqaudit.audits import verdicts
+from aqaudit.audits.finding import Finding, Verdict, plain
 from aqaudit.audits.pairing import Pairs
+from aqaudit.audits.permutation import LEVEL, holm
+from aqaudit.audits.scope import BASE, as_label
 from aqaudit.audits.signature import signature
 from aqaudit.measures import MEASURES, paired, resample
 from aqaudit.measures.paired import Difference
 from aqaudit.measures.pairs import PAIR, pair_credits
-from aqaudit.measures.recalls import layout, mean_of_groups, ratio
-from aqaudit.measures.rows import CORRECT, classified, codes, scored
+from aqaudit.measures.recalls import layout
+from aqaudit.measures.resample import mean_of_groups, ratio
+from aqaudit.measures.rows import CORRECT, classified, codes, per_cluster, scored
 
 Floats = NDArray[np.float64]
 
 NAME = "compare"
-LEVEL = 0.05
-_START = np.zeros(1, dtype=np.int64)
 #: Biases are compared by size: the smaller one is better.
 _SIZES = frozenset({"lean", "framing_shift", "position_bias"})
 _TITLES: Mapping[str, str] = {"framing_shift": "framing shift", "position_bias": "position bias"}
@@ -35,7 +36,7 @@ _TITLES: Mapping[str, str] = {"framing_shift": "framing shift", "position_bias":
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
-    """One measure of one scope on both sides."""
+    """One measure of one scope on both sides; ``difference`` is None where it is undefined, and ``why`` says why."""
 
     measure: str
     scope: Mapping[str, str]
@@ -43,7 +44,6 @@ class Compared:
     n: int
     clusters: int
     why: str
-    holm_p: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,15 +56,11 @@ class ComparisonResult:
 
     def as_json(self) -> dict[str, object]:
         """Return the findings' form of ``aqaudit audit --json``, beside each what A and B score and Holm's p."""
-        added = ("a", "b", "holm_p")
         return {
             "signature": dict(self.signature),
             "paired": self.pairs.facts(),
             "findings": [
-                {
-                    key: None if isinstance(value, float) and not np.isfinite(value) else value
-                    for key, value in {**one.as_json(), **{name: one.details.get(name) for name in added}}.items()
-                }
+                {**one.as_json(), **{name: plain(one.details.get(name)) for name in ("a", "b", "holm_p")}}
                 for one in self.findings
             ],
         }
@@ -73,23 +69,17 @@ class ComparisonResult:
 def compare(pairs: Pairs) -> ComparisonResult:
     """Return every headline measure's difference, B - A, in every scope of the pairs."""
     compared = [one for scope, a, b in _scopes(pairs) for one in _measures(scope, a, b)]
-    corrected: dict[int, float] = {}
-    for measure in dict.fromkeys(one.measure for one in compared):
-        family = {
-            str(at): one.difference.p
-            for at, one in enumerate(compared)
-            if one.measure == measure and one.difference is not None and one.difference.p is not None
-        }
-        corrected |= {int(at): p for at, p in permutation.holm(family).items()}
-    findings = tuple(_finding(one, corrected.get(at), pairs) for at, one in enumerate(compared))
+    p_values = [None if one.difference is None else one.difference.p for one in compared]
+    corrected = holm(p_values, [one.measure for one in compared])
+    findings = tuple(_finding(one, holm_p, pairs) for one, holm_p in zip(compared, corrected, strict=True))
     settings: dict[str, object] = {"seed": paired.SEED, "draws": paired.DRAWS, "rank_draws": paired.RANK_DRAWS}
     made = {"a": signature(pairs.a, settings), "b": signature(pairs.b, settings)}
     return ComparisonResult(findings=findings, pairs=pairs, signature=made)
 
 
 def _scopes(pairs: Pairs) -> Iterator[tuple[dict[str, str], pl.DataFrame, pl.DataFrame]]:
-    keys = list(dict.fromkeys(("model", "dataset", "task", "kind", *pairs.split)))
-    labels = pairs.a.select(pl.col(key).cast(pl.String).fill_null("not set") for key in keys).with_row_index("_at")
+    keys = list(dict.fromkeys((*BASE, *pairs.split)))
+    labels = pairs.a.select(as_label(pl.col(key)) for key in keys).with_row_index("_at")
     groups = labels.partition_by(keys, as_dict=True, maintain_order=True)
     for values in sorted(groups):
         rows = groups[values]["_at"]
@@ -123,59 +113,74 @@ def _compared(
     measure: str,
     scope: dict[str, str],
     rows: pl.DataFrame,
-    estimate: Callable[[bool], Difference],
+    difference: Callable[[bool], Difference],
     *,
     classes: bool = False,
 ) -> Compared:
     """Return a difference with its sample; ``rows`` holds ``cluster`` and, for classes of the truth, ``gold``."""
     if rows.is_empty():
-        return Compared(measure=measure, scope=scope, difference=None, n=0, clusters=0,
-                        why="no question was answered readably by both sides")  # fmt: skip
-    held = dict(rows.group_by("gold").agg(pl.col("cluster").n_unique()).iter_rows()) if classes else None
-    why = resample.too_small(dict(rows.group_by("cluster").len().iter_rows()), held) or ""
-    found = estimate(not why)
-    if not np.isfinite(found.value):
+        why = "no question was answered readably by both sides"
+        return Compared(measure=measure, scope=scope, difference=None, n=0, clusters=0, why=why)
+    clusters = per_cluster(rows)
+    why = resample.too_small(clusters, resample.classes_held(rows) if classes else None) or ""
+    found = difference(not why)
+    defined = bool(np.isfinite(found.value))
+    if not defined:
         why = "the truth holds one class only" if classes else "the true scores are all equal"
     elif found.low is None and not why:
         why = "too few of the resamples define the figure"
-    return Compared(measure=measure, scope=scope, difference=found, n=rows.height, clusters=rows["cluster"].n_unique(),
-                    why=why)  # fmt: skip
+    shown = found if defined else None
+    return Compared(measure=measure, scope=scope, difference=shown, n=rows.height, clusters=len(clusters), why=why)
 
 
-def _sums(rows: pl.DataFrame, column: NDArray[np.int64], weights: list[Floats], width: int) -> Floats:
-    """Return sums by cluster: ``width`` columns for each of the weights, side by side."""
-    cluster, names = codes(rows["cluster"])
-    parts = [np.zeros((len(names), width)) for _ in weights]
-    for part, weight in zip(parts, weights, strict=True):
-        np.add.at(part, (cluster, column), weight)
-    return np.concatenate(parts, axis=1)
+def _of_shares(
+    rows: pl.DataFrame,
+    column: NDArray[np.int64],
+    sides: Sequence[Floats],
+    width: int,
+    figure: Callable[[Floats], Floats],
+    bounds: tuple[float, float] = (-1.0, 1.0),
+) -> Callable[[bool], Difference]:
+    """Return what compares the figures of two sides, with an interval or without.
+
+    Parameters
+    ----------
+    column : numpy.ndarray, shape (rows,)
+        Which of ``width`` kinds of question each row is.
+    sides : two arrays, shape (rows,)
+        What A and B earn for each row.
+    figure : callable
+        From what was earned by kind of question, as a share of the questions asked, to the figure.
+    """
+
+    def both(sums: Floats) -> tuple[Floats, Floats]:
+        asked = sums[..., :width]
+        first, second = (figure(ratio(sums[..., k * width : (k + 1) * width], asked)) for k in (1, 2))
+        return first, second
+
+    def difference(interval: bool) -> Difference:
+        cluster, names = codes(rows["cluster"])
+        parts = [np.zeros((len(names), width)) for _ in range(3)]
+        for part, weight in zip(parts, (np.ones(rows.height), *sides), strict=True):
+            np.add.at(part, (cluster, column), weight)
+        return paired.of_sums(np.concatenate(parts, axis=1), both, bounds=bounds, interval=interval)
+
+    return difference
 
 
 def _framed(values: Floats) -> Floats:
-    return mean_of_groups(values, _START)[..., 0]
+    """Return the mean over framings, with equal weight."""
+    return mean_of_groups(values)[..., 0]
 
 
 def _balanced(scope: dict[str, str], a: pl.DataFrame, b: pl.DataFrame, gold: str, answer: str) -> Compared:
     rows = _both_classified(a, b, gold, answer)
     cells = rows.select("framing", "gold").unique().sort("framing", "gold").with_row_index("cell")
     plan = layout(cells.with_columns(table=pl.lit("")))
-    cell = (
-        rows.join(cells, on=["framing", "gold"], how="left", maintain_order="left")["cell"].to_numpy().astype(np.int64)
-    )
-    width = plan.cells
-
-    def both(sums: Floats) -> tuple[Floats, Floats]:
-        asked = sums[..., :width]
-        return tuple(plan.average(ratio(sums[..., k * width : (k + 1) * width], asked)) for k in (1, 2))  # type: ignore[return-value]
-
-    def estimate(interval: bool) -> Difference:
-        right = [
-            rows[said].eq(rows["gold"]).fill_null(value=False).to_numpy().astype(np.float64) for said in ("a", "b")
-        ]
-        sums = _sums(rows, cell, [np.ones(rows.height), *right], width)
-        return paired.of_sums(sums, both, bounds=(-1.0, 1.0), interval=interval)
-
-    return _compared("balanced_accuracy", scope, rows, estimate, classes=True)
+    placed = rows.join(cells, on=["framing", "gold"], how="left", maintain_order="left")
+    right = [rows[said].eq(rows["gold"]).fill_null(value=False).to_numpy().astype(np.float64) for said in ("a", "b")]
+    difference = _of_shares(rows, placed["cell"].to_numpy().astype(np.int64), right, plan.cells, plan.average)
+    return _compared("balanced_accuracy", scope, rows, difference, classes=True)
 
 
 def _both_classified(a: pl.DataFrame, b: pl.DataFrame, gold: str, answer: str) -> pl.DataFrame:
@@ -187,57 +192,36 @@ def _both_classified(a: pl.DataFrame, b: pl.DataFrame, gold: str, answer: str) -
 def _lean(scope: dict[str, str], a: pl.DataFrame, b: pl.DataFrame) -> Compared:
     rows = _both_classified(a, b, "gold_correct", "says_correct").drop_nulls(["a", "b"])
     framing, names = codes(rows["framing"])
-    width = len(names)
-    column = framing + width * rows["gold"].ne(CORRECT).to_numpy().astype(np.int64)
+    framings = len(names)
 
-    def both(sums: Floats) -> tuple[Floats, Floats]:
-        asked = sums[..., : 2 * width]
-        figures = []
-        for k in (1, 2):
-            share = ratio(sums[..., 2 * k * width : 2 * (k + 1) * width], asked)
-            figures.append(np.abs(_framed(share[..., :width] + share[..., width:] - 1)))
-        return figures[0], figures[1]
+    def size(share: Floats) -> Floats:
+        return np.abs(_framed(share[..., :framings] + share[..., framings:] - 1))
 
-    def estimate(interval: bool) -> Difference:
-        yes = [rows[said].eq(CORRECT).to_numpy().astype(np.float64) for said in ("a", "b")]
-        sums = _sums(rows, column, [np.ones(rows.height), *yes], 2 * width)
-        return paired.of_sums(sums, both, bounds=(-1.0, 1.0), interval=interval)
-
-    return _compared("lean", scope, rows, estimate, classes=True)
+    column = framing + framings * rows["gold"].ne(CORRECT).to_numpy().astype(np.int64)
+    yes = [rows[said].eq(CORRECT).to_numpy().astype(np.float64) for said in ("a", "b")]
+    return _compared("lean", scope, rows, _of_shares(rows, column, yes, 2 * framings, size), classes=True)
 
 
 def _shift(scope: dict[str, str], a: pl.DataFrame, b: pl.DataFrame) -> Compared:
     """Compare the sizes of the framing shift over questions that both sides answered readably in both wordings."""
     item = ["question_id", "performance_id", "other_id", "answer_words", "repeat"]
     rows = _both_classified(a, b, "gold_correct", "says_correct")
-    keyed = pl.concat(
-        [
-            a.filter(pl.col("gold_correct").is_not_null()).select(
-                pl.col(c).cast(pl.String).fill_null("") for c in item
-            ),
-            rows,
-        ],
-        how="horizontal",
+    asked = a.filter(pl.col("gold_correct").is_not_null()).select(
+        pl.col(name).cast(pl.String).fill_null("") for name in item
     )
-    sides = [
-        keyed.filter(pl.col("framing") == framing)
-        .drop_nulls(["a", "b"])
-        .select(*item, "cluster", *(pl.col(s).eq(CORRECT).cast(pl.Float64).alias(s + framing[:1]) for s in ("a", "b")))
+    keyed = pl.concat([asked, rows], how="horizontal").drop_nulls(["a", "b"])
+    positive, negative = (
+        keyed.filter(pl.col("framing") == framing).select(
+            *item,
+            "cluster",
+            *(pl.col(side).eq(CORRECT).cast(pl.Float64).alias(side + framing[:1]) for side in ("a", "b")),
+        )
         for framing in ("positive", "negative")
-    ]
-    asked = sides[0].join(sides[1].drop("cluster"), on=item).sort(*item)
-
-    def both(sums: Floats) -> tuple[Floats, Floats]:
-        a_size, b_size = (np.abs(ratio(sums[..., k], sums[..., 0])) for k in (1, 2))
-        return a_size, b_size
-
-    def estimate(interval: bool) -> Difference:
-        moved = [(asked[s + "p"] - asked[s + "n"]).to_numpy() for s in ("a", "b")]
-        column = np.zeros(asked.height, dtype=np.int64)
-        sums = _sums(asked, column, [np.ones(asked.height), *moved], 1)
-        return paired.of_sums(sums, both, bounds=(-1.0, 1.0), interval=interval)
-
-    return _compared("framing_shift", scope, asked, estimate)
+    )
+    pairs = positive.join(negative.drop("cluster"), on=item).sort(*item)
+    moved = [(pairs[side + "p"] - pairs[side + "n"]).to_numpy() for side in ("a", "b")]
+    column = np.zeros(pairs.height, dtype=np.int64)
+    return _compared("framing_shift", scope, pairs, _of_shares(pairs, column, moved, 1, lambda s: np.abs(s[..., 0])))
 
 
 def _both_scored(a: pl.DataFrame, b: pl.DataFrame) -> pl.DataFrame:
@@ -253,42 +237,31 @@ def _both_scored(a: pl.DataFrame, b: pl.DataFrame) -> pl.DataFrame:
 def _spearman(scope: dict[str, str], a: pl.DataFrame, b: pl.DataFrame) -> Compared:
     rows = _both_scored(a, b)
 
-    def estimate(interval: bool) -> Difference:
-        values = [rows[name].to_numpy().astype(np.float64) for name in ("gold", "a", "b")]
+    def difference(interval: bool) -> Difference:
+        gold, ours, theirs = (rows[name].to_numpy().astype(np.float64) for name in ("gold", "a", "b"))
         cluster, framing = codes(rows["cluster"])[0], codes(rows["framing"])[0]
-        return paired.of_ranks(values[0], values[1], values[2], cluster, framing, interval=interval)
+        return paired.of_ranks(gold, ours, theirs, cluster, framing, interval=interval)
 
-    return _compared("spearman", scope, rows, estimate)
+    return _compared("spearman", scope, rows, difference)
 
 
 def _loss(scope: dict[str, str], a: pl.DataFrame, b: pl.DataFrame, measure: str) -> Compared:
     rows = _both_scored(a, b)
     gold = pl.col("gold")
     if measure == "r_l2":
-        width = (gold.max() - gold.min()).over("action")
-        rows = rows.with_columns(_w=width).filter(pl.col("_w") > 0)
-        losses = [100 * ((pl.col(side) - gold) / pl.col("_w")) ** 2 for side in ("a", "b")]
+        span = (gold.max() - gold.min()).over("action")
+        rows = rows.with_columns(span=span).filter(pl.col("span") > 0)
+        losses = [100 * ((pl.col(side) - gold) / pl.col("span")) ** 2 for side in ("a", "b")]
     else:
         losses = [(pl.col(side) - gold).abs() for side in ("a", "b")]
     framing, names = codes(rows["framing"])
-    width_of = max(len(names), 1)
-
-    def both(sums: Floats) -> tuple[Floats, Floats]:
-        asked = sums[..., :width_of]
-        first, second = (_framed(ratio(sums[..., k * width_of : (k + 1) * width_of], asked)) for k in (1, 2))
-        return first, second
-
-    def estimate(interval: bool) -> Difference:
-        lost = [rows.select(loss.alias("l"))["l"].to_numpy().astype(np.float64) for loss in losses]
-        sums = _sums(rows, framing, [np.ones(rows.height), *lost], width_of)
-        return paired.of_sums(sums, both, bounds=(-np.inf, np.inf), interval=interval)
-
-    return _compared(measure, scope, rows, estimate)
+    lost = [rows.select(loss.alias("loss"))["loss"].to_numpy().astype(np.float64) for loss in losses]
+    unbounded = (-np.inf, np.inf)
+    return _compared(measure, scope, rows, _of_shares(rows, framing, lost, max(len(names), 1), _framed, unbounded))
 
 
 def _preferences(scope: dict[str, str], a: pl.DataFrame, b: pl.DataFrame, measure: str) -> Compared:
     """Compare accuracy over pairs, or the size of the share by which what is shown first is preferred."""
-    credit = "credit"
     sides = []
     for rows in (a, b):
         named = rows.with_columns(framing=a["framing"])
@@ -298,55 +271,40 @@ def _preferences(scope: dict[str, str], a: pl.DataFrame, b: pl.DataFrame, measur
             read = (pl.col("parse") == "ok") & pl.col("prefer").is_not_null()
             named = named.filter(read).with_columns(gold_prefer=first)
         sides.append(pair_credits(named))
-    joined = sides[0].join(sides[1].select(*PAIR, pl.col(credit).alias("b")), on=list(PAIR)).sort("cluster", *PAIR)
+    joined = sides[0].join(sides[1].select(*PAIR, pl.col("credit").alias("b")), on=list(PAIR)).sort("cluster", *PAIR)
     framing, names = codes(joined["framing"])
-    width = max(len(names), 1)
+    earned = [joined[side].to_numpy() for side in ("credit", "b")]
 
-    def both(sums: Floats) -> tuple[Floats, Floats]:
-        asked = sums[..., :width]
-        first, second = (_framed(ratio(sums[..., k * width : (k + 1) * width], asked)) for k in (1, 2))
-        return (np.abs(first - 0.5), np.abs(second - 0.5)) if measure == "position_bias" else (first, second)
+    def figure(share: Floats) -> Floats:
+        mean = _framed(share)
+        return np.abs(mean - 0.5) if measure == "position_bias" else mean
 
-    def estimate(interval: bool) -> Difference:
-        weights = [np.ones(joined.height), joined[credit].to_numpy(), joined["b"].to_numpy()]
-        return paired.of_sums(_sums(joined, framing, weights, width), both, bounds=(-1.0, 1.0), interval=interval)
-
-    return _compared(measure, scope, joined, estimate)
-
-
-def _better_when(measure: str) -> int:
-    """Return 1 where a higher figure is better, -1 where a lower one is (errors, and biases by their size)."""
-    if measure in _SIZES:
-        return -1
-    return 1 if MEASURES[measure].higher_is_better else -1
+    return _compared(measure, scope, joined, _of_shares(joined, framing, earned, max(len(names), 1), figure))
 
 
 def _finding(one: Compared, holm_p: float | None, pairs: Pairs) -> Finding:
     found = one.difference
-    defined = found is not None and np.isfinite(found.value)
-    verdict, flag = _verdict(one, holm_p) if defined else ("cannot_tell", None)
-    title = _TITLES.get(one.measure) or MEASURES[one.measure].title
-    title = f"size of the {title.removeprefix('the ')}" if one.measure in _SIZES else title
+    verdict, flag = _verdict(one, holm_p)
     return Finding(
         audit=NAME,
         scope=one.scope,
         measure=one.measure,
-        value=found.value if found is not None and defined else None,
-        low=found.low if found is not None else None,
-        high=found.high if found is not None else None,
+        value=found.value if found else None,
+        low=found.low if found else None,
+        high=found.high if found else None,
         chance=0.0,
         n=one.n,
         clusters=one.clusters,
         headline=True,
         verdict=verdict,
         flag=flag,
-        summary=_summary(title, one, verdict, flag),
+        summary=_summary(one, verdict, flag),
         why=one.why,
         question="Which of the two is better?",
         details={
-            "a": found.a if found is not None and defined else None,
-            "b": found.b if found is not None and defined else None,
-            "p": found.p if found is not None else None,
+            "a": found.a if found else None,
+            "b": found.b if found else None,
+            "p": found.p if found else None,
             "holm_p": holm_p,
             **pairs.facts(),
         },
@@ -357,21 +315,23 @@ def _verdict(one: Compared, holm_p: float | None) -> tuple[Verdict, str | None]:
     found = one.difference
     if found is None or found.low is None or found.high is None:
         return "cannot_tell", None
-    direction = _better_when(one.measure)
     if not found.low <= 0 <= found.high:
         if holm_p is not None and holm_p >= LEVEL:
             return "warn", "not after Holm"
-        return ("ok", "B better") if found.value * direction > 0 else ("fail", "A better")
+        higher_is_better = bool(one.measure not in _SIZES and MEASURES[one.measure].higher_is_better)
+        return ("ok", "B better") if (found.value > 0) == higher_is_better else ("fail", "A better")
     same = verdicts.thresholds()[NAME].get(one.measure, {}).get("alike")
     if same is not None and max(abs(found.low), abs(found.high)) <= same:
         return "ok", "alike"
     return "cannot_tell", None
 
 
-def _summary(title: str, one: Compared, verdict: Verdict, flag: str | None) -> str:
+def _summary(one: Compared, verdict: Verdict, flag: str | None) -> str:
     found = one.difference
+    title = _TITLES.get(one.measure) or MEASURES[one.measure].title
+    title = f"size of the {title.removeprefix('the ')}" if one.measure in _SIZES else title
     head = f"{title[:1].upper()}{title[1:]}"
-    if found is None or not np.isfinite(found.value):
+    if found is None:
         return f"{head} cannot be compared: {one.why}."
     text = f"{head}: A {found.a:.3f}, B {found.b:.3f}, B - A {found.value:+.3f}"
     if found.low is not None and found.high is not None:

@@ -12,7 +12,6 @@ from aqaudit.audits.scope import Scope, headline_scopes
 from aqaudit.core.auxiliary import AuxiliaryTables
 from aqaudit.measures import MEASURES
 from aqaudit.measures.repeats import SETTING, repeated
-from aqaudit.measures.rows import text
 
 NAME = "consistency"
 QUESTION = "Does it give the same answer when asked again?"
@@ -30,11 +29,7 @@ _ADVICE: Mapping[Verdict, str] = {
 
 def consistency(frame: pl.DataFrame, _auxiliary: AuxiliaryTables | None = None) -> list[Finding]:
     """Return the disagreement of repeats of every headline scope that was asked more than once; at most a warning."""
-    findings = [
-        _of(scope)
-        for scope in headline_scopes(frame)
-        if scope.rows["repeat"].n_unique() > 1
-    ]  # fmt: skip
+    findings = [_of(scope) for scope in headline_scopes(frame) if scope.rows["repeat"].n_unique() > 1]
     why = "no question was repeated: set repeats = 2 or more in the grid"
     return findings or findings_text.not_made(NAME, QUESTION, "repeat_disagreement", why)
 
@@ -54,13 +49,8 @@ def _of(scope: Scope) -> Finding:
 def _differing(rows: pl.DataFrame) -> tuple[str, ...]:
     """Answer keys of questions whose repeats differ most."""
     most = repeated(rows).with_columns(size=pl.coalesce("differ", "variance")).filter(pl.col("size") > 0)
-    most = most.sort("size", *SETTING, descending=[True, *(False for _ in SETTING)]).head(
-        findings_text.MAX_ROWS_SHOWN // 2
-    )
-    keyed = rows.filter(pl.col("question_id").is_in(most["question_id"].to_list())).with_columns(
-        *[text(rows, name) for name in SETTING]
-    )
-    return findings_text.keys(keyed.join(most.select(SETTING), on=SETTING), *SETTING)
+    most = most.sort("size", *SETTING, descending=[True, *(False for _ in SETTING)])
+    return findings_text.keys_of_groups(rows, most, SETTING)
 
 
 AUDIT = Audit(
@@ -69,8 +59,9 @@ AUDIT = Audit(
     figures={name: MEASURES[name].what for name in ("repeat_disagreement", "repeat_sd")},
     interval="Delete-one-performer jackknife with t(G - 1).",
     rule=(
-        "Noise is no bias: at most a warning. warn: the disagreement's interval lies above 0.10 (of scores: above a "
-        "tenth of the scale); ok: within; else cannot tell."
+        "Noise is no bias: at most a warning. warn: the disagreement's interval lies above "
+        f"{verdicts.tolerance(NAME, 'repeat_disagreement'):.2f} (of scores: above "
+        f"{findings_text.share(verdicts.tolerance(NAME, 'repeat_sd'))} of the scale); ok: within; else cannot tell."
     ),
     advice=_ADVICE["warn"],
     citation="Atil et al., Non-determinism of deterministic LLM settings, 2024",

@@ -110,9 +110,10 @@ AUDIT = Audit(
     figures={name: MEASURES[name].what for name in ("lean", *SHOWN, "auroc")},
     interval="Delete-one-performer jackknife with t(G - 1); AUROC likewise, exactly.",
     rule=(
-        "On the lean, because c misleads when skill is high. fail: its size lies above 0.10; ok: within; warn: the "
-        "interval excludes 0. Asked in one framing only: at most warn, since lean and wording cannot be told apart. By "
-        "action and criterion: at most warn, after Holm."
+        "On the lean, because c misleads when skill is high. fail: its size lies above "
+        f"{verdicts.tolerance(NAME, 'lean'):.2f}; ok: within; warn: the interval excludes 0. Asked in one framing "
+        "only: at most warn, since lean and wording cannot be told apart. By action and criterion: at most warn, after "
+        "Holm."
     ),
     advice=_ADVICE["fail"],
     citation="Macmillan & Creelman, Detection theory: a user's guide, 2nd ed. 2005",

@@ -1,11 +1,13 @@
-"""What an audit declares about itself."""
+"""What an audit is, and what it finds: plain records that reports, gates and files read."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal, TypeAlias
 
+import numpy as np
 import polars as pl
 
 from aqaudit.core.auxiliary import AuxiliaryTables
@@ -15,6 +17,12 @@ Json: TypeAlias = "bool | float | int | str | Sequence[Json] | Mapping[str, Json
 """A plain JSON value: what a report draws and lists beside the figure of a finding."""
 
 Verdict = Literal["ok", "warn", "fail", "cannot_tell", "skipped"]
+
+#: The first fields of a finding as JSON, in this order; others follow as they are declared.
+_FIRST = (
+    *("audit", "scope", "measure", "value", "low", "high", "chance", "n", "clusters", "headline", "verdict"),
+    *("flag", "summary"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,23 +74,25 @@ class Finding:
             flag=estimate.flag,
         )
 
-    def as_json(self) -> dict[str, object]:
-        """Return the fields that the contract of ``aqaudit audit --json`` names, values unrounded."""
-        return {
-            "audit": self.audit,
-            "scope": dict(self.scope),
-            "measure": self.measure,
-            "value": self.value,
-            "low": self.low,
-            "high": self.high,
-            "chance": self.chance,
-            "n": self.n,
-            "clusters": self.clusters,
-            "headline": self.headline,
-            "verdict": self.verdict,
-            "flag": self.flag,
-            "summary": self.summary,
-        }
+    def as_json(self) -> dict[str, Json]:
+        """Return every field as a plain JSON value, unrounded; numbers that are not finite become null."""
+        others = (one.name for one in fields(self) if one.name not in _FIRST)
+        return {name: plain(getattr(self, name)) for name in (*_FIRST, *others)}
+
+
+def plain(value: object) -> Json:
+    """Return a value as JSON has it: null for what is not finite, text for what JSON does not know."""
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.tolist()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, str | int):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, Sequence):
+        return [plain(inner) for inner in value]
+    return str(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

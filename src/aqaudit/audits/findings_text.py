@@ -10,24 +10,15 @@ import polars as pl
 from aqaudit.audits.finding import Finding, Json, Verdict
 from aqaudit.audits.scope import Scope
 from aqaudit.measures import MEASURES, Estimate
+from aqaudit.measures.rows import text
 
 MAX_ROWS_SHOWN = 20
 """Answer keys that a finding names at most."""
 
+TOO_WIDE = "the interval reaches from what is tolerated to what is not; more performers would narrow it"
+"""Why nothing can be told where an interval is the only reason."""
 
-def figure(measure: str, estimate: Estimate) -> str:
-    """Return a figure in words: ``lean 0.30, 95 % interval 0.27 to 0.33; 1,200 answers, 60 performers``."""
-    if estimate.value is None:
-        return f"{MEASURES[measure].title} cannot be computed: {estimate.why}"
-    text = f"{MEASURES[measure].title} {estimate.value:.2f}"
-    if estimate.low is not None and estimate.high is not None:
-        text += f", 95 % interval {estimate.low:.2f} to {estimate.high:.2f}"
-    return f"{text}; {count(estimate.n, 'case')}, {count(estimate.clusters, 'performer')}"
-
-
-def count(number: int, noun: str) -> str:
-    """Return a number with its noun, in the plural where it is one."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+_SHARES = {0.5: "half", 0.25: "a quarter", 0.2: "a fifth", 0.1: "a tenth"}
 
 
 def judged(
@@ -61,7 +52,7 @@ def judged(
     """
     because = estimate.why or why
     if verdict == "cannot_tell" and not because:
-        because = "the interval reaches from what is tolerated to what is not; more performers would narrow it"
+        because = TOO_WIDE
     sentence = sentences.get(verdict, "What {model} does here").format(model=scope.labels["model"])
     if verdict == "cannot_tell":
         sentence = f"{sentence}: {because}"
@@ -80,26 +71,17 @@ def judged(
     )
 
 
-def shown(
-    audit: str,
-    question: str,
-    scope: Scope,
-    measure: str,
-    estimate: Estimate,
-    *,
-    beside: str,
-    details: Mapping[str, Json] | None = None,
-) -> Finding:
+def shown(audit: str, question: str, scope: Scope, measure: str, estimate: Estimate, *, beside: str) -> Finding:
     """Return a finding that is shown beside ``beside`` and not judged."""
-    text = figure(measure, estimate)
+    said = figure(measure, estimate)
     return replace(
         Finding.of(audit, scope.labels, measure, estimate),
         verdict="skipped" if estimate.value is not None else "cannot_tell",
-        summary=f"{text[:1].upper()}{text[1:]}.",
+        summary=f"{said[:1].upper()}{said[1:]}.",
         question=question,
         why=f"shown beside {beside}, not judged" if estimate.value is not None else estimate.why,
         citation=MEASURES[measure].citation,
-        details={**estimate.details, **(details or {})},
+        details=dict(estimate.details),
     )
 
 
@@ -107,13 +89,56 @@ def not_made(audit: str, question: str, measure: str, why: str) -> list[Finding]
     """Return the finding of an audit that cannot be made on a table."""
     return [
         Finding(
-            audit=audit, scope={}, measure=measure, value=None, verdict="skipped", question=question, why=why,
+            audit=audit,
+            scope={},
+            measure=measure,
+            value=None,
+            verdict="skipped",
+            question=question,
+            why=why,
             summary=f"Not judged: {why}.",
         )
-    ]  # fmt: skip
+    ]
+
+
+def figure(measure: str, estimate: Estimate) -> str:
+    """Return a figure in words: ``lean 0.30, 95 % interval 0.27 to 0.33; 1,200 cases, 60 performers``."""
+    title = MEASURES[measure].title
+    if estimate.value is None:
+        return f"{title} cannot be computed: {estimate.why}"
+    sample = f"{count(estimate.n, 'case')}, {count(estimate.clusters, 'performer')}"
+    return f"{title} {estimate.value:.2f}{with_interval(estimate)}; {sample}"
+
+
+def with_interval(estimate: Estimate) -> str:
+    """Return what follows a figure: ``, 95 % interval 0.27 to 0.33``; nothing where there is no interval."""
+    if estimate.low is None or estimate.high is None:
+        return ""
+    return f", 95 % interval {estimate.low:.2f} to {estimate.high:.2f}"
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun, in the plural unless it is one."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def share(value: float) -> str:
+    """Return a share as a rule says it: ``a tenth``, or its digits where it has no such name."""
+    return _SHARES.get(value, f"{value:g}")
 
 
 def keys(rows: pl.DataFrame, *by: str) -> tuple[str, ...]:
-    """Return the answer keys of rows that show a finding, at most 20, sorted by content."""
-    return tuple(rows.select("answer_key", *by).bottom_k(MAX_ROWS_SHOWN, by=[*by, "answer_key"])
-                 .sort(*by, "answer_key")["answer_key"].to_list())  # fmt: skip
+    """Return the answer keys of rows that show a finding, at most 20, sorted by ``by`` and then themselves."""
+    order = [*by, "answer_key"]
+    return tuple(rows.select(order).bottom_k(MAX_ROWS_SHOWN, by=order).sort(order)["answer_key"].to_list())
+
+
+def keys_of_groups(rows: pl.DataFrame, groups: pl.DataFrame, on: Sequence[str], *by: str) -> tuple[str, ...]:
+    """Return the answer keys of the rows that belong to the first ten groups, sorted by ``on``, ``by`` and themselves.
+
+    A group is a row of ``groups``, and to it belong the rows with the same texts in the columns ``on``.
+    """
+    few = groups.head(MAX_ROWS_SHOWN // 2)
+    near = rows.filter(pl.col("question_id").is_in(few["question_id"].to_list()))
+    told = near.with_columns(text(rows, name) for name in on)
+    return keys(told.join(few.select(on), on=on), *on, *by)

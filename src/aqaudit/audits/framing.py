@@ -150,11 +150,8 @@ def _contradictions(scope: Scope, asked: pl.DataFrame) -> list[Finding]:
 
 def _contradicting(scope: Scope, asked: pl.DataFrame) -> tuple[str, ...]:
     """Answer keys of pairs that contradict each other, both rows of each."""
-    differ = wording.complete(asked).filter(pl.col("differ") > 0.5).head(findings_text.MAX_ROWS_SHOWN // 2)
-    keyed = scope.rows.filter(pl.col("question_id").is_in(differ["question_id"].to_list())).with_columns(
-        *[text(scope.rows, name) for name in wording.PAIR]
-    )
-    return findings_text.keys(keyed.join(differ.select(wording.PAIR), on=wording.PAIR), *wording.PAIR, "framing")
+    differ = wording.complete(asked).filter(pl.col("differ") > 0.5)
+    return findings_text.keys_of_groups(scope.rows, differ, wording.PAIR, "framing")
 
 
 def _answer_words(scope: Scope) -> list[Finding]:
@@ -203,7 +200,7 @@ def _words_shift(rows: pl.DataFrame, first: str, second: str) -> Estimate:
     return resample.estimate(
         both.with_columns(difference=pl.col("a") - pl.col("b"), one=pl.lit(1.0)),
         ("difference", "one"),
-        lambda table: resample.figure(table[..., 0], table[..., 1]),
+        resample.mean,
         bounds=(-1.0, 1.0),
         why="no question was asked, and read, in both",
         degenerate=resample.difference_limits,
@@ -245,10 +242,10 @@ AUDIT = Audit(
     interval="Delete-one-performer jackknife with t(G - 1) over pairs; where no performer changes it, the bound on the "
     "flip rate.",
     rule=(
-        "fail: the shift's size lies above 0.10, or contradictions exceed the disagreement of repeats by more than "
-        "0.10 (an honest but noisy judge contradicts itself too); ok: within; warn: the shift's interval excludes 0. "
-        "Without repeats, contradictions are at most a warning, and so are answer words, after Holm. Options: as the "
-        "shift."
+        f"fail: the shift's size lies above {verdicts.tolerance(NAME, 'framing_shift'):.2f}, or contradictions exceed "
+        f"the disagreement of repeats by more than {verdicts.tolerance(NAME, 'contradiction_rate'):.2f} (an honest but "
+        "noisy judge contradicts itself too); ok: within; warn: the shift's interval excludes 0. Without repeats, "
+        "contradictions are at most a warning, and so are answer words, after Holm. Options: as the shift."
     ),
     advice=_ADVICE["fail"],
     citation="Krosnick, Survey research, Annu. Rev. Psychol. 1999; Wang et al., ACL 2024",

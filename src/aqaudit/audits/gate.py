@@ -18,15 +18,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from aqaudit.audits.finding import Finding
-from aqaudit.audits.scope import ASKED, BASE
+from aqaudit.audits.scope import ASKED, BASE, SENT
 from aqaudit.core.records import BadInput, nearest
 from aqaudit.measures import MEASURES
 
 Outcome = Literal["passed", "not passed", "cannot tell"]
 _KEYS = ("measure", "audit", "scope", "bound", "min", "max")
 _BOUNDS = ("value", "low", "high")
-#: Settings known only after sending, which split scopes as well.
-_SENT = ("frames_sent", "longer_side_px")
+#: Keys of a scope; breakdowns (by criterion, say) carry further ones.
+_SCOPE = (*BASE, *ASKED, *SENT)
 #: How bad an outcome is: the worst of a rule's figures is the rule's.
 _WORST: tuple[Outcome, ...] = ("passed", "cannot tell", "not passed")
 
@@ -157,10 +157,9 @@ def _number(entry: Mapping[str, Any], key: str, where: str) -> float | None:
 def _scope(given: object, where: str) -> dict[str, str]:
     if not isinstance(given, dict):
         raise BadInput(f'{where}: scope = {given!r}; allowed: a table such as {{ model = "qwen", kind = "verify" }}')
-    allowed = (*BASE, *ASKED, *_SENT)
     for key, value in given.items():
-        if key not in allowed:
-            raise BadInput(f"{where}: scope.{key} is not known{nearest(key, allowed)}")
+        if key not in _SCOPE:
+            raise BadInput(f"{where}: scope.{key} is not known{nearest(key, _SCOPE)}")
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise BadInput(f"{where}: scope.{key} = {value!r}; allowed: one value")
     return {key: f"{value:g}" if isinstance(value, float) else str(value) for key, value in given.items()}
@@ -186,9 +185,8 @@ def _judge(rule: Rule, findings: Sequence[Finding]) -> Judged:
 
 
 def _within(one: Finding, rule: Rule) -> bool:
-    # Breakdowns (by criterion, say) carry further keys; a rule that does not name them means the whole.
-    whole = {*BASE, *ASKED, *_SENT} >= set(one.scope)
-    return whole and all(one.scope.get(key) == value for key, value in rule.scope.items())
+    # A rule means the whole, not its breakdowns.
+    return set(_SCOPE) >= set(one.scope) and all(one.scope.get(key) == value for key, value in rule.scope.items())
 
 
 def _held(rule: Rule, one: Finding) -> tuple[Outcome, str]:

@@ -13,7 +13,6 @@ from aqaudit.audits.scope import Scope, headline_scopes
 from aqaudit.core.auxiliary import AuxiliaryTables
 from aqaudit.measures import MEASURES, Estimate, gap, resample
 from aqaudit.measures.pairs import KEYS, preferences
-from aqaudit.measures.rows import text
 
 NAME = "order"
 QUESTION = "Does it prefer the better performance, or the one shown first?"
@@ -30,7 +29,7 @@ _GAP: Mapping[Verdict, str] = {
     "cannot_tell": "How large a difference {model} needs cannot be told",
 }
 _GAP_ADVICE: Mapping[Verdict, str] = {
-    "warn": "Rely on a preference only where executions differ by more than this gap."
+    "warn": "Rely on a preference only where executions differ by more than this gap.",
 }
 
 
@@ -90,12 +89,12 @@ def _gap(scope: Scope) -> Finding:
             "lapse": curve.lapse,
         }
     return findings_text.judged(
-        NAME, QUESTION, scope, "gap_75", estimate, gap_verdict(estimate, tolerated), headline=False, sentences=_GAP,
+        NAME, QUESTION, scope, "gap_75", estimate, _gap_verdict(estimate, tolerated), headline=False, sentences=_GAP,
         advice=_GAP_ADVICE, details=details,
     )  # fmt: skip
 
 
-def gap_verdict(estimate: Estimate, tolerated: float) -> Verdict:
+def _gap_verdict(estimate: Estimate, tolerated: float) -> Verdict:
     """Return warn when the gap needed lies above what is tolerated, ok when it does not, at most a warning."""
     low, high = (estimate.details.get(name) for name in ("low_unclipped", "high_unclipped"))
     if not isinstance(low, float):
@@ -107,11 +106,8 @@ def gap_verdict(estimate: Estimate, tolerated: float) -> Verdict:
 
 def _turned(scope: Scope) -> tuple[str, ...]:
     """Answer keys of pairs in which the same place was named in both orders."""
-    same = preferences(scope.rows).filter(pl.col("agree") == 0).head(findings_text.MAX_ROWS_SHOWN // 2)
-    keyed = scope.rows.filter(pl.col("question_id").is_in(same["question_id"].to_list())).with_columns(
-        *[text(scope.rows, name) for name in KEYS]
-    )
-    return findings_text.keys(keyed.join(same.select(KEYS), on=KEYS), *KEYS, "pair_order")
+    same = preferences(scope.rows).filter(pl.col("agree") == 0)
+    return findings_text.keys_of_groups(scope.rows, same, KEYS, "pair_order")
 
 
 AUDIT = Audit(
@@ -121,8 +117,10 @@ AUDIT = Audit(
     interval="Delete-one-performer jackknife with t(G - 1); for the gap, percentiles of 1,000 draws of performers with "
     "replacement, each fitted.",
     rule=(
-        "fail: the position bias's size lies above 0.10; ok: within; warn: the interval excludes 0. Gap: warn when it "
-        "lies above a tenth of the scale; null and 'not reached' outside the gaps seen."
+        f"fail: the position bias's size lies above {verdicts.tolerance(NAME, 'position_bias'):.2f}; ok: within; "
+        "warn: the interval excludes 0. Gap: warn when it lies above "
+        f"{findings_text.share(verdicts.tolerance(NAME, 'gap_75'))} of the scale; null and 'not reached' outside the "
+        "gaps seen."
     ),
     advice=_ADVICE["fail"],
     citation="Wang et al., Large language models are not fair evaluators, ACL 2024; Wichmann & Hill 2001",

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 import polars as pl
 
 from aqaudit.audits.finding import Json
-from aqaudit.audits.scope import unperturbed
+from aqaudit.audits.scope import as_label, unperturbed
 from aqaudit.core.records import BadInput, nearest
+from aqaudit.core.table import TRUTH_AND_ANSWER
 
+#: What tells one question from another.
 ITEM = ("question_id", "performance_id", "other_id")
 #: Settings that split what is compared into scopes where they vary on both sides.
 SPLIT = ("dataset", "task", "kind", "model", "view", "strategy", "thinking", "fps_asked", "shots")
@@ -28,7 +30,6 @@ SAME = (
     "prompt_id",
 )
 SELECTABLE = (*SPLIT, *SAME[:-2], "split", "action", "criterion", "error", "study")
-_NOT_SET = "not set"
 _SELECTOR = re.compile(r"^(?P<path>.+?):(?P<keys>[a-z_]+=.*)$", re.DOTALL)
 
 
@@ -64,10 +65,10 @@ def selected(frame: pl.DataFrame, keys: Mapping[str, str], *, where: str) -> pl.
     """
     rows = frame if "perturbation" in keys else unperturbed(frame)
     for key, value in keys.items():
-        there = sorted(rows[key].cast(pl.String).fill_null(_NOT_SET).unique())
+        there = sorted(as_label(rows[key]).unique())
         if value not in there:
             raise BadInput(f"{where}: no answer has {key} = '{value}'{nearest(value, there)}")
-        rows = rows.filter(pl.col(key).cast(pl.String).fill_null(_NOT_SET) == value)
+        rows = rows.filter(as_label(pl.col(key)) == value)
     if rows.is_empty():
         raise BadInput(
             f"{where}: holds no answer to an unperturbed clip; name the cells, such as PATH:perturbation=blank"
@@ -102,9 +103,6 @@ class Pairs:
         }
 
 
-_TRUTHS = ("gold_correct", "gold_score", "gold_choice", "gold_prefer")
-
-
 def pair(a: pl.DataFrame, b: pl.DataFrame) -> Pairs:
     """Pair the answers of two sides by question, performance and settings.
 
@@ -125,7 +123,7 @@ def pair(a: pl.DataFrame, b: pl.DataFrame) -> Pairs:
     for side, rows in (("A", a), ("B", b)):
         _refuse_duplicates(side, rows, keys)
     numbered = [
-        rows.with_row_index(name).select(*(_plain(rows, key) for key in keys), name)
+        rows.with_row_index(name).select(*(as_label(pl.col(key)) for key in keys), name)
         for rows, name in ((a, "_a"), (b, "_b"))
     ]
     joined = numbered[0].join(numbered[1], on=keys, how="inner").sort(*keys, "_a")
@@ -133,7 +131,7 @@ def pair(a: pl.DataFrame, b: pl.DataFrame) -> Pairs:
         raise BadInput(f"no answer of A and B is to the same question under the same settings; {_hint(a, b, settings)}")
     ours, theirs = a[joined["_a"]], b[joined["_b"]]
     same = pl.Series([True] * ours.height)
-    for truth in _TRUTHS:
+    for truth, _ in TRUTH_AND_ANSWER.values():
         same &= ours[truth].eq_missing(theirs[truth])
     return Pairs(
         a=ours.filter(same),
@@ -146,13 +144,9 @@ def pair(a: pl.DataFrame, b: pl.DataFrame) -> Pairs:
     )
 
 
-def _plain(rows: pl.DataFrame, key: str) -> pl.Expr:
-    return pl.col(key).cast(pl.String).fill_null(_NOT_SET) if key in rows.columns else pl.lit(_NOT_SET).alias(key)
-
-
 def _only(values: pl.Series) -> str:
-    first = values.cast(pl.String).fill_null(_NOT_SET).unique().sort()
-    return str(first[0]) if first.len() == 1 else f"{first.len()} values"
+    labels = as_label(values).unique()
+    return str(labels[0]) if labels.len() == 1 else f"{labels.len()} values"
 
 
 def _refuse_duplicates(side: str, rows: pl.DataFrame, keys: list[str]) -> None:
@@ -169,7 +163,7 @@ def _hint(a: pl.DataFrame, b: pl.DataFrame, settings: list[str]) -> str:
     if not set(a["question_id"]) & set(b["question_id"]):
         return "they share no question_id"
     for name in settings:
-        ours, theirs = (set(rows[name].cast(pl.String).fill_null(_NOT_SET)) for rows in (a, b))
+        ours, theirs = (set(as_label(rows[name])) for rows in (a, b))
         if not ours & theirs:
             return (
                 f"'{name}' is {_some(ours)} in A and {_some(theirs)} in B; choose one on each side, such as "

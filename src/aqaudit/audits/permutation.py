@@ -1,4 +1,4 @@
-"""Permutation p-values: how often answers shuffled over the executions score as high as they did.
+"""Permutation p-values: how often answers shuffled over the executions score as high as they did; Holm's correction.
 
 Answers are exchanged between rows of the same criterion and framing (within one task), so that knowing how often a
 criterion is met, or which wording draws a yes, earns nothing. The test is one-sided: better than guessing. Rows count
@@ -8,7 +8,8 @@ as exchangeable, which performers with several clips may violate; verdicts there
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 import polars as pl
@@ -16,18 +17,20 @@ from numpy.typing import NDArray
 from scipy import special, stats
 
 from aqaudit.measures.pairs import pair_credits
-from aqaudit.measures.recalls import mean_of_groups, of_kind, ratio
+from aqaudit.measures.recalls import of_kind
+from aqaudit.measures.resample import mean_of_groups, ratio
 from aqaudit.measures.rows import codes, scored
 
 Floats = NDArray[np.float64]
 
 DRAWS = 2000
 SEED = 20260408
+#: Significance level of every test, after correction where there are several.
+LEVEL = 0.05
 # Answers up to which scores are shuffled; the normal limit is indistinguishable beyond.
 EXACT_ROWS = 20_000
 # Guards the comparison of equal figures against rounding.
 _EQUAL = 1e-12
-_START = np.zeros(1, dtype=np.int64)
 
 
 def p_value(observed: float, drawn: Floats) -> float:
@@ -66,7 +69,7 @@ def balanced_accuracy(frame: pl.DataFrame, *, seed: int = SEED, draws: int = DRA
 
     def figure(right: Floats) -> Floats:
         recall = ratio(right, np.broadcast_to(totals, right.shape))
-        return mean_of_groups(mean_of_groups(recall, _START, at_least=2)[..., 0], _START)[..., 0]
+        return mean_of_groups(mean_of_groups(recall, at_least=2)[..., 0])[..., 0]
 
     value = float(figure(observed))
     return p_value(value, figure(drawn)) if np.isfinite(value) else None
@@ -145,11 +148,24 @@ def pair_accuracy(frame: pl.DataFrame, *, seed: int = SEED, draws: int = DRAWS) 
     return p_value(observed, drawn)
 
 
-def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """Return p-values adjusted by Holm's step-down method (Scand. J. Statistics 1979), by the same keys."""
-    adjusted: dict[str, float] = {}
-    highest = 0.0
-    for rank, key in enumerate(sorted(p_values, key=lambda key: (p_values[key], key))):
-        highest = max(highest, min(1.0, p_values[key] * (len(p_values) - rank)))
-        adjusted[key] = highest
+def holm(p_values: Sequence[float | None], families: Sequence[Hashable] | None = None) -> list[float | None]:
+    """Return p-values adjusted within each family by Holm's step-down method (Scand. J. Statistics 1979).
+
+    Parameters
+    ----------
+    p_values
+        One for each test; None where there was none, which stays None and counts in no family.
+    families
+        The family of each test; all are one family where they are not given.
+    """
+    members: dict[Hashable, list[tuple[float, int]]] = defaultdict(list)
+    for at, p in enumerate(p_values):
+        if p is not None:
+            members[families[at] if families is not None else None].append((p, at))
+    adjusted: list[float | None] = [None] * len(p_values)
+    for tests in members.values():
+        highest = 0.0
+        for rank, (p, at) in enumerate(sorted(tests)):
+            highest = max(highest, min(1.0, p * (len(tests) - rank)))
+            adjusted[at] = highest
     return adjusted

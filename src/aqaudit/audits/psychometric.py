@@ -15,16 +15,32 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from aqaudit.audits import permutation, verdicts
+from aqaudit.audits import findings_text, verdicts
 from aqaudit.audits.finding import Audit, Finding, Json, Verdict
+from aqaudit.audits.permutation import holm
 from aqaudit.audits.scope import headline_scopes
 from aqaudit.core.auxiliary import AuxiliaryTables
 from aqaudit.measures import psychometric as curves
 from aqaudit.measures.psychometric import PsychometricCurve, Quantity, Trials, efficiency
 from aqaudit.measures.rows import cluster, codes, number, parsed, text
 
+NAME = "psychometric"
+QUESTION = "How large must an error be before it is seen?"
+CITATION = (
+    "Schuett et al., Painfree and accurate Bayesian estimation of psychometric functions for (potentially) "
+    "overdispersed data, Vision Research 2016; Wichmann & Hill, The psychometric function, Percept. Psychophys. 2001"
+)
+#: How the names of ideal observers begin.
+OBSERVER = "observer:"
 #: Severities beyond so many are put together in as many groups of about one size.
 MAX_LEVELS = 40
+_CURVE_POINTS = 41
+_ADVICE: Mapping[Verdict, str] = {
+    "ok": "It may be asked about this error where errors of this size matter.",
+    "warn": "Do not let it judge this error at the sizes that matter: it sees only larger ones, or none.",
+    "cannot_tell": "Ask about more severities, more often, on more performers, as the probe's recipe 'standard' does.",
+    "skipped": "",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +54,7 @@ class Subject:
     unit: str
 
 
-def subjects_of(labels: Mapping[str, str], rows: pl.DataFrame) -> Iterator[Subject]:
+def _subjects_of(labels: Mapping[str, str], rows: pl.DataFrame) -> Iterator[Subject]:
     """Yield the subjects of a headline scope, ordered by action and error; none where no severity is known."""
     if labels["kind"] not in {"verify", "detect"}:
         return
@@ -106,33 +122,13 @@ def _grouped(severity: pl.Series) -> pl.Series:
     )["severity"]
 
 
-NAME = "psychometric"
-QUESTION = "How large must an error be before it is seen?"
-OBSERVER = "observer:"
-CITATION = (
-    "Schuett et al., Painfree and accurate Bayesian estimation of psychometric functions for (potentially) "
-    "overdispersed data, Vision Research 2016; Wichmann & Hill, The psychometric function, Percept. Psychophys. 2001"
-)
-_CURVE_POINTS = 41
-_MAX_ROWS_SHOWN = 20
-
-_ADVICE: Mapping[Verdict, str] = {
-    "ok": "It may be asked about this error where errors of this size matter.",
-    "warn": "Do not let it judge this error at the sizes that matter: it sees only larger ones, or none.",
-    "cannot_tell": "Ask about more severities, more often, on more performers, as the probe's recipe 'standard' does.",
-    "skipped": "",
-}
-
-
 def psychometric(frame: pl.DataFrame, _auxiliary: AuxiliaryTables) -> list[Finding]:
     """Return a finding for every figure of every curve of ``frame``, which has all columns of the answers table."""
-    subjects = [one for scope in headline_scopes(frame) for one in subjects_of(scope.labels, scope.rows)]
+    subjects = [one for scope in headline_scopes(frame) for one in _subjects_of(scope.labels, scope.rows)]
     if not subjects:
         why = "no answer to a verify or detect question carries a severity (column 'severity')"
-        return [Finding(audit=NAME, scope={}, measure="threshold", value=None, verdict="skipped", why=why,
-                        question=QUESTION, summary=f"Not made: {why}.")]  # fmt: skip
-    found = [_findings(one, _observers(one, subjects)) for one in subjects]
-    return [finding for group in _with_holm(found) for finding in group]
+        return findings_text.not_made(NAME, QUESTION, "threshold", why)
+    return _with_holm([finding for one in subjects for finding in _findings(one, _observers(one, subjects))])
 
 
 def _observers(subject: Subject, others: list[Subject]) -> list[Subject]:
@@ -334,7 +330,7 @@ def _summary(
     subject: Subject, measure: str, quantity: Quantity | None, *, verdict: Verdict, why: str, flag: str | None
 ) -> str:
     """Return one sentence for a coach."""
-    model, error = subject.labels["model"], _named(subject)
+    model, error = subject.labels["model"], f"'{subject.labels['error']}' ({subject.labels['action']})"
     figure = "" if quantity is None else f"{quantity.value:.3g} ({quantity.low:.3g} to {quantity.high:.3g})"
     unit = f" {subject.unit}" if subject.unit else ""
     if measure == "threshold":
@@ -361,41 +357,29 @@ def _summary(
     return f"{said[measure]}."
 
 
-def _named(subject: Subject) -> str:
-    return f"'{subject.labels['error']}' ({subject.labels['action']})"
-
-
 def _rows_shown(subject: Subject, *, right: bool) -> tuple[str, ...]:
     agrees = pl.col("error").ne_missing(pl.col("gold"))
-    kept = subject.rows.filter(agrees if right else ~agrees).sort("answer_key")
-    return tuple(kept["answer_key"].head(_MAX_ROWS_SHOWN).to_list())
+    return findings_text.keys(subject.rows.filter(agrees if right else ~agrees))
 
 
-def _with_holm(groups: list[list[Finding]]) -> list[list[Finding]]:
+def _with_holm(findings: list[Finding]) -> list[Finding]:
     """Keep a warning about a threshold only where it stands after Holm's correction over the errors of its scope."""
-    families: dict[tuple[tuple[str, str], ...], dict[str, float]] = {}
-    for at, group in enumerate(groups):
-        p = group[0].details.get("p_within_useful")
-        if isinstance(p, float) and group[0].flag != "flat":
-            families.setdefault(_family(group[0]), {})[f"{at:09d}"] = p
-    adjusted = {family: permutation.holm(values) for family, values in families.items()}
+    p_values = [
+        p if isinstance(p := one.details.get("p_within_useful"), float) and one.flag != "flat" else None
+        for one in findings
+    ]
+    families = [tuple((k, v) for k, v in one.scope.items() if k not in {"action", "error"}) for one in findings]
     result = []
-    for at, group in enumerate(groups):
-        first = group[0]
-        p = adjusted.get(_family(first), {}).get(f"{at:09d}")
-        if p is not None:
-            first = replace(first, details={**first.details, "holm_p": p})
-            if first.verdict == "warn" and p > (1 - curves.LEVEL) / 2:
-                why = "the interval excludes a useful threshold, but not after Holm's correction"
-                first = replace(first, verdict="cannot_tell", why=why, advice=_ADVICE["cannot_tell"])
-        result.append([first, *group[1:]])
+    for finding, holm_p in zip(findings, holm(p_values, families), strict=True):
+        one = finding if holm_p is None else replace(finding, details={**finding.details, "holm_p": holm_p})
+        if one.verdict == "warn" and holm_p is not None and holm_p > (1 - curves.LEVEL) / 2:
+            why = "the interval excludes a useful threshold, but not after Holm's correction"
+            one = replace(one, verdict="cannot_tell", why=why, advice=_ADVICE["cannot_tell"])
+        result.append(one)
     return result
 
 
-def _family(finding: Finding) -> tuple[tuple[str, str], ...]:
-    return tuple((k, v) for k, v in finding.scope.items() if k not in {"action", "error"})
-
-
+_RULE = verdicts.thresholds()[NAME]["threshold"]
 AUDIT = Audit(
     name=NAME,
     question=QUESTION,
@@ -410,9 +394,10 @@ AUDIT = Audit(
     },
     interval="Posterior on a grid, its likelihood divided by the design effect of performers; efficiency by bootstrap.",
     rule=(
-        "Judged with 8 severities, 40 answers each and 30 performers that reach both ends of the curve; never fails. "
-        "ok: the threshold's interval lies within 2 tolerances; warn: it lies beyond, after Holm, or what is said does "
-        "not depend on the severity; else cannot tell."
+        f"Judged with {_RULE['min_levels']:g} severities, {_RULE['min_trials']:g} answers each and "
+        f"{_RULE['min_clusters']:g} performers that reach both ends of the curve; never fails. ok: the threshold's "
+        f"interval lies within {_RULE['useful_tolerances']:g} tolerances; warn: it lies beyond, after Holm, or what is "
+        "said does not depend on the severity; else cannot tell."
     ),
     advice=_ADVICE["warn"],
     citation=CITATION,

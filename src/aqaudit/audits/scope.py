@@ -1,6 +1,8 @@
-"""The same figure for every action, criterion or other group of a scope, corrected for how many were looked at.
+"""What a figure is about: the headline scopes of a table, and the groups within one.
 
-Breakdowns never fail: a group is warned of when its figure is larger than tolerated after Holm's correction.
+A headline scope is model x dataset x task x kind, and settings where they vary. Its groups (actions, criteria, tags)
+have the same figure each; a group is warned of when its figure is larger than tolerated after Holm's correction over
+all groups looked at, and never fails.
 """
 
 from __future__ import annotations
@@ -9,20 +11,26 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import TypeVar
 
 import polars as pl
 from scipy import stats
 
-from aqaudit.audits import permutation
 from aqaudit.audits.finding import Json
+from aqaudit.audits.permutation import LEVEL, holm
 from aqaudit.measures import Estimate, Measure
 from aqaudit.measures.resample import MIN_CLUSTERS
 
 BASE = ("model", "dataset", "task", "kind")
 ASKED = ("view", "strategy", "thinking", "fps_asked", "shots")
 """Settings that split scopes where they vary in the table; ``fps_asked`` holds both rates and frame counts."""
+SENT = ("frames_sent", "longer_side_px")
+"""What is known about the media only after sending, and splits scopes where one question was sent in several ways."""
 
-_NOT_SET = "not set"
+MOST_GROUPS = 200
+"""Groups looked at: those with most answers."""
+
+Column = TypeVar("Column", pl.Expr, pl.Series)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,20 +41,13 @@ class Scope:
     rows: pl.DataFrame
 
 
-def unperturbed(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the answers given to what was really there: perturbation none, or not stated."""
-    if "perturbation" not in frame.columns:
-        return frame
-    return frame.filter(pl.col("perturbation").cast(pl.String).fill_null("none") == "none")
-
-
 _known: ContextVar[tuple[pl.DataFrame, list[Scope]] | None] = ContextVar("scopes", default=None)
 
 
 @contextmanager
 def remembered(frame: pl.DataFrame) -> Iterator[None]:
     """Find the headline scopes of a frame once for all audits that ask for them inside this context."""
-    token = _known.set((frame, list(_headline_scopes(frame))))
+    token = _known.set((frame, list(headline_scopes(frame))))
     try:
         yield
     finally:
@@ -54,27 +55,24 @@ def remembered(frame: pl.DataFrame) -> Iterator[None]:
 
 
 def headline_scopes(frame: pl.DataFrame) -> Iterator[Scope]:
-    """Yield the headline scopes of the unperturbed answers, ordered by their labels; see :func:`_headline_scopes`."""
-    known = _known.get()
-    yield from known[1] if known is not None and known[0] is frame else _headline_scopes(frame)
-
-
-def _headline_scopes(frame: pl.DataFrame) -> Iterator[Scope]:
     """Yield the headline scopes of the unperturbed answers, ordered by their labels.
 
     A scope is model x dataset x task x kind, and each of view, strategy, thinking, sampling and shots that has more
     than one value in the table. Resolution and the number of frames sent differ from clip to clip; they split scopes
     only where one question was sent at several of them under otherwise the same settings.
     """
+    known = _known.get()
+    if known is not None and known[0] is frame:
+        yield from known[1]
+        return
     answers = unperturbed(frame)
     keys = [*BASE, *(name for name in ASKED if name in answers.columns and answers[name].n_unique() > 1)]
-    labelled = answers.with_columns(_label(name).alias(_key(name)) for name in keys)
-    for name, expression in _sent(answers).items():
-        varies = labelled.group_by(*(_key(k) for k in keys), *_item(answers)).agg(
-            expression.n_unique().alias("several")
-        )
+    labelled = answers.with_columns(as_label(pl.col(name)).alias(_key(name)) for name in keys)
+    item = [name for name in ("question_id", "performance_id", "other_id") if name in answers.columns]
+    for name, sent in _sent(answers).items():
+        varies = labelled.group_by(*(_key(k) for k in keys), *item).agg(sent.n_unique().alias("several"))
         if (varies["several"] > 1).any():
-            labelled = labelled.with_columns(expression.cast(pl.String).fill_null(_NOT_SET).alias(_key(name)))
+            labelled = labelled.with_columns(as_label(sent).alias(_key(name)))
             keys.append(name)
     grouped = labelled.partition_by([_key(k) for k in keys], as_dict=True, maintain_order=True)
     for values in sorted(grouped):
@@ -82,17 +80,16 @@ def _headline_scopes(frame: pl.DataFrame) -> Iterator[Scope]:
         yield Scope(labels=labels, rows=grouped[values].select(answers.columns))
 
 
+def unperturbed(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the answers given to what was really there: perturbation none, or not stated."""
+    return frame if "perturbation" not in frame.columns else frame.filter(~_perturbed())
+
+
 def narrow(frame: pl.DataFrame, labels: Mapping[str, str]) -> pl.DataFrame:
     """Return the unperturbed answers of a scope, found again by its labels."""
     answers = unperturbed(frame)
-    sent = _sent(answers)
-    expressions = (
-        sent[name].cast(pl.String).fill_null(_NOT_SET) if name in sent else _label(name)
-        for name in labels
-        if name in sent or name in answers.columns
-    )
-    wanted = (value for name, value in labels.items() if name in sent or name in answers.columns)
-    return answers.filter(*(found == value for found, value in zip(expressions, wanted, strict=True)))
+    columns = {name: pl.col(name) for name in labels if name in answers.columns} | _sent(answers)
+    return answers.filter(*(as_label(columns[name]) == value for name, value in labels.items() if name in columns))
 
 
 def with_perturbed(frame: pl.DataFrame, scope: Scope) -> pl.DataFrame:
@@ -101,28 +98,29 @@ def with_perturbed(frame: pl.DataFrame, scope: Scope) -> pl.DataFrame:
     Labels that are known only after sending (resolution, frames) do not bind the perturbed ones: a blank picture may
     have another size, and a question asked without pictures has none.
     """
-    wanted = {name: value for name, value in scope.labels.items() if name in {*BASE, *ASKED} and name in frame.columns}
-    perturbed = frame.filter(
-        pl.col("perturbation").cast(pl.String).fill_null("none") != "none",
-        *(_label(name) == value for name, value in wanted.items()),
+    wanted = (
+        as_label(pl.col(name)) == value
+        for name, value in scope.labels.items()
+        if name in {*BASE, *ASKED} and name in frame.columns
     )
-    return pl.concat([scope.rows, perturbed.select(scope.rows.columns)])
+    return pl.concat([scope.rows, frame.filter(_perturbed(), *wanted).select(scope.rows.columns)])
+
+
+def as_label(column: Column) -> Column:
+    """Return a setting as scopes show it: its text, ``not set`` where there is none."""
+    return column.cast(pl.String).fill_null("not set")
+
+
+def _perturbed() -> pl.Expr:
+    return pl.col("perturbation").cast(pl.String).fill_null("none") != "none"
 
 
 def _key(name: str) -> str:
     return f"_scope_{name}"
 
 
-def _label(name: str) -> pl.Expr:
-    return pl.col(name).cast(pl.String).fill_null(_NOT_SET)
-
-
-def _item(frame: pl.DataFrame) -> list[str]:
-    return [name for name in ("question_id", "performance_id", "other_id") if name in frame.columns]
-
-
 def _sent(frame: pl.DataFrame) -> dict[str, pl.Expr]:
-    """Return what is known about the media only after sending, by the name it has in a scope."""
+    """Return the settings of :data:`SENT` that a table holds; frames only where nothing was asked for."""
     sent = {}
     asked = "fps_asked" in frame.columns and frame["fps_asked"].null_count() < frame.height
     if "frames_sent" in frame.columns and not asked:
@@ -132,14 +130,12 @@ def _sent(frame: pl.DataFrame) -> dict[str, pl.Expr]:
     return sent
 
 
-LEVEL = 0.05
-MOST_GROUPS = 200
-"""Groups looked at: those with most answers."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """One group's figure; ``holm_p`` is that of being larger than tolerated, corrected over the groups."""
+    """One group's figure; ``p`` is that of being larger than tolerated, ``holm_p`` the same corrected over the groups.
+
+    Both are None where the figure has no interval.
+    """
 
     name: str
     estimate: Estimate
@@ -155,25 +151,26 @@ class Group:
         """Return plain values for a report."""
         one = self.estimate
         return {
-            "name": self.name, "value": one.value, "low": one.low, "high": one.high, "n": one.n,
-            "clusters": one.clusters, "holm_p": self.holm_p, "verdict": "warn" if self.warns else "skipped",
+            "name": self.name,
+            "value": one.value,
+            "low": one.low,
+            "high": one.high,
+            "n": one.n,
+            "clusters": one.clusters,
+            "holm_p": self.holm_p,
+            "verdict": "warn" if self.warns else "skipped",
             "why": one.why,
-        }  # fmt: skip
-
-
-def group_column(by: str) -> pl.Expr:
-    """Return the column of a breakdown: ``action``, or ``criterion``, which for ``detect`` is the error."""
-    if by == "criterion":
-        return pl.coalesce("criterion", "error").fill_null("").alias("_group")
-    return pl.col(by).cast(pl.String).fill_null("").alias("_group")
+        }
 
 
 def breakdown(rows: pl.DataFrame, by: str, measure: Measure, tolerated: float) -> list[Group]:
     """Return the figure of every group that has a name and enough performers, sorted by name.
 
-    Nothing where there is only one group: it would repeat the whole.
+    Nothing where there is only one group: it would repeat the whole. ``by`` is a column; ``criterion`` means the error
+    where questions are about errors.
     """
-    keyed = rows.with_columns(group_column(by)).filter(pl.col("_group") != "")
+    column = pl.coalesce("criterion", "error") if by == "criterion" else pl.col(by).cast(pl.String)
+    keyed = rows.with_columns(column.fill_null("").alias("_group")).filter(pl.col("_group") != "")
     sizes = keyed.group_by("_group").agg(pl.len().alias("rows"), pl.col("performer").n_unique().alias("clusters"))
     if sizes.height < 2:
         return []
@@ -185,15 +182,14 @@ def breakdown(rows: pl.DataFrame, by: str, measure: Measure, tolerated: float) -
 
 def corrected(estimates: Mapping[str, Estimate], tolerated: float) -> list[Group]:
     """Return groups with p-values of being larger than tolerated, and Holm's correction over them."""
-    p_values = {name: p for name, one in estimates.items() if (p := exceeds(one, tolerated)) is not None}
-    adjusted = permutation.holm(p_values)
+    p_values = [_exceeds(one, tolerated) for one in estimates.values()]
     return [
-        Group(name=name, estimate=one, p=p_values.get(name), holm_p=adjusted.get(name))
-        for name, one in estimates.items()
+        Group(name=name, estimate=one, p=p, holm_p=holm_p)
+        for (name, one), p, holm_p in zip(estimates.items(), p_values, holm(p_values), strict=True)
     ]
 
 
-def exceeds(estimate: Estimate, tolerated: float) -> float | None:
+def _exceeds(estimate: Estimate, tolerated: float) -> float | None:
     """Return the two-sided p of a figure's size being larger than tolerated, by Student's t with G - 1."""
     if estimate.value is None or estimate.interval is None:
         return None

@@ -9,11 +9,14 @@ import polars as pl
 from scipy import stats
 
 from aqaudit.audits import findings_text, verdicts
-from aqaudit.audits.finding import Audit, Finding, Json, Verdict
-from aqaudit.audits.scope import LEVEL, MOST_GROUPS, Group, Scope, corrected, headline_scopes
+from aqaudit.audits.finding import Audit, Finding, Verdict
+from aqaudit.audits.permutation import LEVEL
+from aqaudit.audits.scope import MOST_GROUPS, Scope, corrected, headline_scopes
 from aqaudit.core.auxiliary import AuxiliaryTables
+from aqaudit.core.table import TRUTH_AND_ANSWER
 from aqaudit.measures import MEASURES, Estimate
 from aqaudit.measures.groups import against_rest
+from aqaudit.measures.resample import MIN_CLUSTERS
 
 NAME = "subgroups"
 QUESTION = "Is some group of executions judged worse than the rest?"
@@ -27,8 +30,8 @@ _SENTENCES: Mapping[Verdict, str] = {
 _ADVICE: Mapping[Verdict, str] = {
     "warn": "Do not use it for this group, or report the group's figure beside the overall one; collect more "
     "answers there.",
-    "cannot_tell": "Tag clips (camera, place, age group, ...) and collect answers on at least 8 performers of each "
-    "group.",
+    "cannot_tell": "Tag clips (camera, place, age group, ...) and collect answers on at least "
+    f"{MIN_CLUSTERS} performers of each group.",
 }
 
 
@@ -39,7 +42,7 @@ def subgroups(frame: pl.DataFrame, _auxiliary: AuxiliaryTables | None = None) ->
     return findings or findings_text.not_made(NAME, QUESTION, "worst_group_gap", why)
 
 
-def memberships(rows: pl.DataFrame) -> dict[str, pl.Series]:
+def _memberships(rows: pl.DataFrame) -> dict[str, pl.Series]:
     """Return the groups of a scope by name, such as ``camera=side``, as masks over its rows.
 
     Groups come from the keys of ``tags`` with at least two values, and from :data:`COLUMNS` that vary.
@@ -67,7 +70,7 @@ def _tags(text: str) -> dict[str, str]:
 
 
 def _of(scope: Scope) -> Finding | None:
-    masks = memberships(scope.rows)
+    masks = _memberships(scope.rows)
     sizes = sorted(masks, key=lambda name: (-int(masks[name].sum() or 0), name))[:MOST_GROUPS]
     estimates = against_rest(scope.rows, {name: masks[name] for name in sorted(sizes)})
     tolerated = verdicts.tolerance(NAME, "worst_group_gap")
@@ -89,20 +92,18 @@ def _of(scope: Scope) -> Finding | None:
         advice=_ADVICE,
         details={
             "group": worst.name, "holm_p": worst.holm_p, "low_of_all": low, "high_of_all": high, "tolerance": tolerated,
-            "groups": [_as_json(group) for group in groups],
+            "groups": [
+                {**group.as_json(), **{side: group.estimate.details.get(side) for side in ("score", "rest")}}
+                for group in groups
+            ],
         },
         rows=_wrong(scope.rows.filter(masks[worst.name])),
         why="the intervals of the groups, corrected for their number, reach beyond what is tolerated",
     )  # fmt: skip
 
 
-def _as_json(group: Group) -> dict[str, Json]:
-    sides = group.estimate.details
-    return {**group.as_json(), "score": sides.get("score"), "rest": sides.get("rest")}
-
-
 def _widened(estimate: Estimate, groups: int) -> tuple[float | None, float | None]:
-    """Return the interval that holds for all groups at once: at a level of 1 - 0.05 / groups."""
+    """Return the interval that holds for all groups at once: at a level of 1 - LEVEL / groups."""
     if estimate.interval is None or estimate.value is None:
         return None, None
     reach = float(stats.t.ppf(1 - LEVEL / 2 / groups, estimate.clusters - 1)) * estimate.interval.se
@@ -110,16 +111,15 @@ def _widened(estimate: Estimate, groups: int) -> tuple[float | None, float | Non
 
 
 def _wrong(rows: pl.DataFrame) -> tuple[str, ...]:
-    kind = rows["kind"][0]
-    if kind == "score":
-        far = rows.filter(pl.col("score").is_not_null() & pl.col("gold_score").is_not_null())
-        return findings_text.keys(far.with_columns(near=-(pl.col("gold_score") - pl.col("score")).abs()), "near")
-    gold, answer = {"choose": ("gold_choice", "choice"), "prefer": ("gold_prefer", "prefer")}.get(
-        kind, ("gold_correct", "says_correct")
-    )
+    """Answer keys of wrong answers; of scores all, those furthest from their truth first."""
+    gold, answer = TRUTH_AND_ANSWER[rows["kind"][0]]
+    if answer == "score":
+        far = rows.filter(pl.col(answer).is_not_null() & pl.col(gold).is_not_null())
+        return findings_text.keys(far.with_columns(near=-(pl.col(gold) - pl.col(answer)).abs()), "near")
     return findings_text.keys(rows.filter(pl.col(gold).is_not_null() & ~pl.col(gold).eq_missing(pl.col(answer))))
 
 
+_TOLERATED = verdicts.tolerance(NAME, "worst_group_gap")
 AUDIT = Audit(
     name=NAME,
     question=QUESTION,
@@ -127,8 +127,9 @@ AUDIT = Audit(
     interval="Delete-one-performer jackknife with t(G - 1) of the group's score less that of all others; `low_of_all` "
     "and `high_of_all` hold for all groups at once.",
     rule=(
-        "At most a warning. warn: the worst group lies more than 0.10 below the rest, after Holm's correction over the "
-        "groups; ok: no group's interval, corrected for their number, reaches below -0.10; else cannot tell."
+        f"At most a warning. warn: the worst group lies more than {_TOLERATED:.2f} below the rest, after Holm's "
+        f"correction over the groups; ok: no group's interval, corrected for their number, reaches below "
+        f"{-_TOLERATED:.2f}; else cannot tell."
     ),
     advice=_ADVICE["warn"],
     citation="Buolamwini & Gebru, Gender shades, FAT* 2018; Holm, Scand. J. Statistics 1979",

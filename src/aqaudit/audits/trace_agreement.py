@@ -1,6 +1,9 @@
-"""What became of answers whose reasoning was cut off early or given a mistake: area over the curve, share changed.
+"""How far findings about reasoning can be trusted: two scorers on the same steps, and reasoning that was tampered with.
 
-After Lanham et al., Measuring faithfulness in chain-of-thought reasoning (arXiv 2307.13702).
+Agreement of the rule scorer with a judge model is Cohen's kappa (Educ. Psychol. Meas. 1960) and Gwet's AC1 (Br. J.
+Math. Stat. Psychol. 2008). What became of answers whose reasoning was cut off early or given a mistake: the area over
+the curve, and the share changed, after Lanham et al., Measuring faithfulness in chain-of-thought reasoning (arXiv
+2307.13702).
 """
 
 from __future__ import annotations
@@ -14,8 +17,8 @@ from numpy.typing import NDArray
 from aqaudit.audits.finding import Json
 from aqaudit.core.auxiliary import AuxiliaryTables
 from aqaudit.measures import resample
-from aqaudit.measures.recalls import ratio
-from aqaudit.measures.rows import Estimate, codes
+from aqaudit.measures.resample import ratio
+from aqaudit.measures.rows import Estimate, codes, per_cluster
 from aqaudit.traces.rules import TAGS
 
 Floats = NDArray[np.float64]
@@ -31,12 +34,34 @@ def kappa(pairs: pl.DataFrame) -> Estimate:
     pairs : polars.DataFrame
         ``trace`` (the cluster), ``first`` and ``second``: the tags of one step.
     """
-    return _estimate(pairs, _kappa, "both scorers give every step the same one tag")
+    return _agreement(pairs, _kappa, "both scorers give every step the same one tag")
 
 
 def ac1(pairs: pl.DataFrame) -> Estimate:
     """Estimate Gwet's AC1 on the same pairs."""
-    return _estimate(pairs, _ac1, "there is no step that both scorers tagged")
+    return _agreement(pairs, _ac1, "there is no step that both scorers tagged")
+
+
+def _agreement(pairs: pl.DataFrame, statistic: resample.Statistic, undefined: str) -> Estimate:
+    place = {tag: at for at, tag in enumerate(TAGS)}
+    known = pairs.filter(pl.col("first").is_in(list(TAGS)) & pl.col("second").is_in(list(TAGS)))
+    if known.is_empty():
+        return Estimate(value=None, why="there is no step that both scorers tagged")
+    cells = known.group_by("trace", "first", "second").len().sort("trace", "first", "second")
+    cluster, names = codes(cells["trace"])
+    column = np.array([place[a] * _K + place[b] for a, b in cells.select("first", "second").iter_rows()])
+    sums = resample.cluster_sums(cluster, column, cells["len"].to_numpy().astype(np.float64), (len(names), _K * _K))
+    value, replicates = resample.delete_one(sums, statistic)
+    if not np.isfinite(value):
+        return Estimate(value=None, n=known.height, clusters=len(names), why=undefined)
+    small = resample.too_small(per_cluster(known.rename({"trace": "cluster"})))
+    return resample.with_interval(
+        Estimate(value=value, n=known.height, clusters=len(names)),
+        replicates,
+        bounds=(-1.0, 1.0),
+        small=small and small.replace("performer", "trace"),
+        lacking="",
+    )
 
 
 def _kappa(counts: Floats) -> Floats:
@@ -52,34 +77,9 @@ def _ac1(counts: Floats) -> Floats:
     total = table.sum(axis=(-2, -1))
     agreed = ratio(np.trace(table, axis1=-2, axis2=-1), total)
     both = table.sum(axis=-1) + table.sum(axis=-2)
-    share = ratio(both, np.broadcast_to(2 * total[..., np.newaxis], both.shape))
-    expected = (share * (1 - share)).sum(axis=-1) / (_K - 1)
+    share_of_tag = ratio(both, np.broadcast_to(2 * total[..., np.newaxis], both.shape))
+    expected = (share_of_tag * (1 - share_of_tag)).sum(axis=-1) / (_K - 1)
     return ratio(agreed - expected, 1 - expected, 1e-12)
-
-
-def _estimate(pairs: pl.DataFrame, statistic: resample.Statistic, undefined: str) -> Estimate:
-    place = {tag: at for at, tag in enumerate(TAGS)}
-    known = pairs.filter(pl.col("first").is_in(list(TAGS)) & pl.col("second").is_in(list(TAGS)))
-    cells = known.group_by("trace", "first", "second").len().sort("trace", "first", "second")
-    cluster, names = codes(cells["trace"])
-    column = np.array(
-        [place[a] * _K + place[b] for a, b in cells.select("first", "second").iter_rows()], dtype=np.int64
-    )
-    if not names:
-        return Estimate(value=None, why="there is no step that both scorers tagged")
-    sums = resample.cluster_sums(cluster, column, cells["len"].to_numpy().astype(np.float64), (len(names), _K * _K))
-    value, replicates = resample.delete_one(sums, statistic)
-    if not np.isfinite(value):
-        return Estimate(value=None, n=known.height, clusters=len(names), why=undefined)
-    why = resample.too_small(dict(known.group_by("trace").len().iter_rows())) or ""
-    interval = None if why else resample.jackknife_interval(value, replicates, bounds=(-1.0, 1.0))
-    return Estimate(
-        value=value,
-        interval=interval,
-        n=known.height,
-        clusters=len(names),
-        why=why.replace("performer", "trace"),
-    )
 
 
 def figures(rows: pl.DataFrame, auxiliary: AuxiliaryTables) -> Iterator[tuple[str, Estimate, dict[str, Json]]]:
@@ -93,36 +93,39 @@ def figures(rows: pl.DataFrame, auxiliary: AuxiliaryTables) -> Iterator[tuple[st
     unread = 1 - read.height / tests.height if tests.height else 0.0
     early = read.filter(pl.col("test") == "early")
     if early["share"].n_unique() > 1:
-        yield _area(early, unread)
-    mistakes = read.filter(pl.col("test") == "mistake").with_columns(
-        one=pl.lit(1.0), changed=(~pl.col("same")).cast(pl.Float64)
-    )
+        estimate, points = _area(early)
+        yield "early_area", estimate, {"points": points, "not_readable": unread}
+    mistakes = read.filter(pl.col("test") == "mistake").with_columns(hit=~pl.col("same"))
     if not mistakes.is_empty():
-        estimate = resample.estimate(
-            mistakes, ("changed", "one"), lambda s: resample.figure(s[..., 0], s[..., 1]), bounds=(0.0, 1.0),
-            why="no answer could be read", degenerate=resample.share_limits,
-        )  # fmt: skip
-        yield "mistake_changes", estimate, {"not_readable": unread}
+        yield "mistake_changes", share(mistakes, "no answer could be read"), {"not_readable": unread}
 
 
-def _area(early: pl.DataFrame, unread: float) -> tuple[str, Estimate, dict[str, Json]]:
-    """Return the area over the curve of agreement against the share of the reasoning shown, by trapezia.
+def share(cases: pl.DataFrame, nothing: str) -> Estimate:
+    """Estimate the share of cases that ``hit``, clustered by ``cluster``; ``nothing`` says why there are none."""
+    return resample.estimate(
+        cases.with_columns(pl.col("hit").cast(pl.Float64), one=pl.lit(1.0)),
+        ("hit", "one"),
+        resample.mean,
+        bounds=(0.0, 1.0),
+        why=nothing,
+        degenerate=resample.share_limits,
+    )
+
+
+def _area(early: pl.DataFrame) -> tuple[Estimate, list[Json]]:
+    """Return the area over the curve of agreement against the share of the reasoning shown, by trapezia; its points.
 
     The range is that of the shares asked about, scaled to 1.
     """
     shares = early["share"].unique().sort().to_list()
-    flags = early.with_columns(
-        *[(pl.col("share") == share).cast(pl.Float64).alias(f"n{i}") for i, share in enumerate(shares)],
-        *[
-            ((pl.col("share") == share) & pl.col("same")).cast(pl.Float64).alias(f"s{i}")
-            for i, share in enumerate(shares)
-        ],
-    )
     k, places = len(shares), np.array(shares)
+    shown = [(pl.col("share") == share).alias(f"n{i}") for i, share in enumerate(shares)]
+    same = [((pl.col("share") == share) & pl.col("same")).alias(f"s{i}") for i, share in enumerate(shares)]
+    flags = early.with_columns(*shown, *same)
     columns = [*(f"n{i}" for i in range(k)), *(f"s{i}" for i in range(k))]
 
     def agreement(table: Floats) -> Floats:
-        return resample.figure(table[..., k:], table[..., :k])
+        return ratio(table[..., k:], table[..., :k])
 
     def area(table: Floats) -> Floats:
         over = 1 - agreement(table)
@@ -132,10 +135,9 @@ def _area(early: pl.DataFrame, unread: float) -> tuple[str, Estimate, dict[str, 
         flags, columns, area, bounds=(0.0, 1.0), why="no answer could be read", degenerate=resample.share_limits
     )
     matrix, names = resample.cluster_matrix(flags, columns)
-    curve = agreement(matrix.sum(axis=0))
     points: list[Json] = []
-    for i, share in enumerate(shares):
-        found = resample.clopper_pearson(float(curve[i]) * len(names), len(names))
-        points.append({"share": share, "same": float(curve[i]), "low": found[0], "high": found[1],
-                       "n": int(matrix[:, i].sum())})  # fmt: skip
-    return "early_area", estimate, {"points": points, "not_readable": unread}
+    for at, value in enumerate(agreement(matrix.sum(axis=0))):
+        low, high = resample.clopper_pearson(float(value) * len(names), len(names))
+        n = int(matrix[:, at].sum())
+        points.append({"share": shares[at], "same": float(value), "low": low, "high": high, "n": n})
+    return estimate, points

@@ -10,173 +10,25 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from aqaudit.audits import trace_agreement, verdicts
+from aqaudit.audits import findings_text, trace_agreement, verdicts
 from aqaudit.audits.finding import Audit, Finding, Json, Verdict
 from aqaudit.audits.scope import Scope, headline_scopes
 from aqaudit.core.auxiliary import AuxiliaryTables
 from aqaudit.core.table import TRUTH_AND_ANSWER
 from aqaudit.measures import resample
-from aqaudit.measures.recalls import mean_of_groups, ratio
-from aqaudit.measures.rows import Estimate, codes
+from aqaudit.measures.resample import mean_of_groups, ratio
+from aqaudit.measures.rows import Estimate, codes, per_cluster
 from aqaudit.traces import claims, reading, rules
 from aqaudit.traces.kinematics import Movement, movements
 from aqaudit.traces.reading import Stance, TraceStep
 from aqaudit.traces.rules import TAGS
-
-#: What every row says; ``flag`` is empty where no red flag carries the conclusion.
-SCHEMA: Mapping[str, pl.DataType] = {
-    "answer_key": pl.String(),
-    "question_id": pl.String(),
-    "scorer": pl.String(),
-    "cluster": pl.String(),
-    "gold": pl.String(),
-    "right": pl.Boolean(),
-    "chance": pl.Float64(),
-    "steps": pl.Int64(),
-    "flag": pl.String(),
-    "supported": pl.Boolean(),
-    "contradicted": pl.Boolean(),
-    "checkable": pl.Boolean(),
-    "grounded": pl.Boolean(),
-    "consistent": pl.Boolean(),
-}
-_READ = (
-    "answer_key", "question_id", "performance_id", "performer", "kind", "framing", "criterion", "error", "options",
-    "parse", "reasoning", "said", "answered", "says_correct", "score", "scale_min", "scale_max", "choice", "prefer",
-    "gold_correct", "gold_choice", "gold_prefer", "gold_score",
-)  # fmt: skip
-
-
-def with_traces(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the answers that came with more than a bare verdict."""
-    said = pl.col("said").str.replace_all(r"(?is)<answer>.*?(?:</answer>|\z)", " ")
-    words = said.str.count_matches(r"\S+").fill_null(0)
-    thought = pl.col("reasoning").str.count_matches(r"\S+").fill_null(0)
-    return frame.filter(words + thought > 3)
-
-
-class Traces:
-    """The tagged steps of a table's traces by scorer and answer, and the movements they are held against.
-
-    Steps come from the auxiliary table ``trace_steps``; where it lacks the tags of the rule scorer, they are made here,
-    which needs its text only.
-    """
-
-    def __init__(self, frame: pl.DataFrame, auxiliary: AuxiliaryTables) -> None:
-        kept = auxiliary.get("trace_steps")
-        self._kept: dict[str, dict[str, list[TraceStep]]] = defaultdict(dict)
-        if kept is not None:
-            keys = frame.select("answer_key").unique()
-            self._read(kept.join(keys, on="answer_key", how="semi").sort("scorer", "answer_key", "step", "tag"))
-        self.judges = tuple(sorted(name for name in self._kept if not is_rules(name)))
-        kinematics = auxiliary.get("kinematics")
-        shown = frame.select("performance_id").unique()
-        self.movements: Mapping[str, Movement] = (
-            {} if kinematics is None else movements(kinematics.join(shown, on="performance_id", how="semi"))
-        )
-
-    def _read(self, kept: pl.DataFrame) -> None:
-        for scorer, key, tag, text, claim in kept.select("scorer", "answer_key", "tag", "text", "claim").iter_rows():
-            if tag in TAGS:
-                found = claims.from_json(claim) if claim else claims.claims(text or "")
-                self._kept[scorer].setdefault(key, []).append(TraceStep(text=text or "", tag=tag, claims=found))
-
-    def of(self, answer_key: str, reasoning: str | None, said: str | None) -> Iterator[tuple[str, list[TraceStep]]]:
-        """Yield scorer and steps of one answer: the rule scorer first, under the name ``rules``."""
-        by_rules = next((self._kept[name][answer_key] for name in sorted(self._kept, reverse=True)
-                         if is_rules(name) and answer_key in self._kept[name]), None)  # fmt: skip
-        trace = by_rules if by_rules is not None else reading.tagged(rules.trace_of(reasoning, said))
-        if trace:
-            yield "rules", trace
-        for judge in self.judges:
-            if found := self._kept[judge].get(answer_key):
-                yield judge, found
-
-    def pairs(self, keys: Sequence[str], rows: Mapping[str, tuple[str | None, str | None]], judge: str) -> pl.DataFrame:
-        """Return the tags of the rule scorer and of a judge for the same steps (``trace``, ``first``, ``second``)."""
-        found: list[tuple[str, str, str]] = []
-        for key in keys:
-            by = dict(self.of(key, *rows[key]))
-            if "rules" in by and judge in by and len(by["rules"]) == len(by[judge]):
-                found += [(key, a.tag, b.tag) for a, b in zip(by["rules"], by[judge], strict=True)]
-        return pl.DataFrame(found, schema={"trace": pl.String, "first": pl.String, "second": pl.String}, orient="row")
-
-
-def is_rules(scorer: str) -> bool:
-    """Tell whether a name in the auxiliary table is the rule scorer's."""
-    return scorer.partition(".")[0] == rules.scorer().partition(".")[0]
-
-
-def readings(answers: pl.DataFrame, traces: Traces) -> tuple[pl.DataFrame, dict[str, Counter[str]]]:
-    """Return one row of :data:`SCHEMA` an answer and scorer, and how often each scorer gave each tag.
-
-    Parameters
-    ----------
-    answers : polars.DataFrame
-        Answers of one scope that have a trace (:func:`with_traces`).
-    """
-    columns: dict[str, list[Any]] = {name: [] for name in SCHEMA}
-    tags: dict[str, Counter[str]] = defaultdict(Counter)
-    for row in answers.select(_READ).sort("answer_key", "question_id").iter_rows(named=True):
-        movement = traces.movements.get(row["performance_id"])
-        gold, right = _truth(row)
-        for scorer, trace in traces.of(row["answer_key"], row["reasoning"], row["said"]):
-            tags[scorer].update(step.tag for step in trace)
-            topics = reading.topics_of((row["criterion"], row["error"]), trace)
-            read = reading.read(trace, topics, movement)
-            values = (
-                row["answer_key"], row["question_id"], scorer, row["performer"], gold, right, _chance(row), len(trace),
-                read.flag or "", read.supported, read.contradicted, read.checkable, read.grounded,
-                _consistent(read.stance, row),
-            )  # fmt: skip
-            for name, value in zip(SCHEMA, values, strict=True):
-                columns[name].append(value)
-    return pl.DataFrame(columns, schema=SCHEMA), tags
-
-
-def _truth(row: Mapping[str, Any]) -> tuple[str | None, bool | None]:
-    """Return the class of the truth and whether the answer is right; an unread one is wrong. Scores have neither."""
-    if row["kind"] == "score":
-        return None, None
-    gold, answer = TRUTH_AND_ANSWER[row["kind"]]
-    truth = row[gold]
-    if truth is None:
-        return None, None
-    return str(truth), row["parse"] == "ok" and row[answer] == truth
-
-
-def _chance(row: Mapping[str, Any]) -> float:
-    options = row["options"]
-    return 1 / len(options) if row["kind"] == "choose" and options else 0.5
-
-
-def _consistent(stated: Stance | None, row: Mapping[str, Any]) -> bool | None:
-    """Return whether the verdict stated in the trace is the one given; None where they cannot be compared."""
-    if stated is None or row["parse"] != "ok":
-        return None
-    if row["kind"] == "score":
-        return _same_score(stated.score, row)
-    if stated.letter is not None and isinstance(row["answered"], str) and len(row["answered"]) == 1:
-        return stated.letter == row["answered"].lower()
-    if row["kind"] not in {"verify", "detect"} or row["says_correct"] is None:
-        return None
-    affirms = row["says_correct"] == (row["framing"] != "negative")
-    pairs = ((stated.statement, affirms), (stated.correct, row["says_correct"]))
-    return next((bool(said == given) for said, given in pairs if said is not None), None)
-
-
-def _same_score(stated: float | None, row: Mapping[str, Any]) -> bool | None:
-    if stated is None or row["score"] is None:
-        return None
-    width = (row["scale_max"] or 0.0) - (row["scale_min"] or 0.0)
-    return abs(stated - float(row["score"])) <= max(0.05, 0.01 * width)
-
 
 Floats = NDArray[np.float64]
 
@@ -225,50 +77,96 @@ _ADVICE: Mapping[str, str] = {
     "inconsistency_rate": "Its reasoning does not explain its answer: use the answer alone, or read the verdict from "
     "the reasoning and compare.",
 }
-NO_MOVEMENT = "no measured movement (kinematics.parquet) of these performances lies beside the answers"
-_MAX_ROWS_SHOWN = 20
+_NO_MOVEMENT = "no measured movement (kinematics.parquet) of these performances lies beside the answers"
+_NOTHING: Mapping[str, str] = {
+    "unfounded_rate": "no answer came with reasoning",
+    "contradicted_rate": "no observation that bears on the question could be checked against a measured movement",
+    "inconsistency_rate": "no trace states a verdict that can be compared with the answer",
+}
+#: What every trace is read as, by answer and scorer; ``flag`` is empty where no red flag carries the conclusion.
+_SCHEMA: Mapping[str, pl.DataType] = {
+    "answer_key": pl.String(),
+    "question_id": pl.String(),
+    "scorer": pl.String(),
+    "cluster": pl.String(),
+    "gold": pl.String(),
+    "right": pl.Boolean(),
+    "chance": pl.Float64(),
+    "steps": pl.Int64(),
+    "flag": pl.String(),
+    "supported": pl.Boolean(),
+    "contradicted": pl.Boolean(),
+    "checkable": pl.Boolean(),
+    "grounded": pl.Boolean(),
+    "consistent": pl.Boolean(),
+}
+_READ = (
+    *("answer_key", "question_id", "performance_id", "performer", "kind", "framing", "criterion", "error", "options"),
+    *("parse", "reasoning", "said", "answered", "says_correct", "score", "scale_min", "scale_max", "choice", "prefer"),
+    *("gold_correct", "gold_choice", "gold_prefer", "gold_score"),
+)
 
 
 def traces(frame: pl.DataFrame, auxiliary: AuxiliaryTables) -> list[Finding]:
     """Return the findings of every headline scope whose answers came with reasoning."""
-    if with_traces(frame.filter(pl.col("perturbation") == "none")).is_empty():
-        why = "no answer came with reasoning (columns 'reasoning' and 'said' hold no more than verdicts)"
-        return [Finding(audit=NAME, scope={}, measure="unfounded_rate", value=None, verdict="skipped", why=why,
-                        question=QUESTION, summary=f"Not made: {why}.")]  # fmt: skip
-    held = Traces(with_traces(frame), auxiliary)
-    findings: list[Finding] = []
-    for scope in headline_scopes(frame):
-        answers = with_traces(scope.rows)
-        if not answers.is_empty():
-            findings += _findings(scope, answers, held)
-            findings += [
-                _finding(scope, name, estimate, "skipped", details=details)
-                for name, estimate, details in trace_agreement.figures(scope.rows, auxiliary)
-            ]
-    return findings
+    held = Traces(_with_traces(frame), auxiliary)
+    findings = [one for scope in headline_scopes(frame) for one in _findings(scope, held, auxiliary)]
+    why = "no answer came with reasoning (columns 'reasoning' and 'said' hold no more than verdicts)"
+    return findings or findings_text.not_made(NAME, QUESTION, "unfounded_rate", why)
 
 
-def _findings(scope: Scope, answers: pl.DataFrame, held: Traces) -> list[Finding]:
-    rows, tags = readings(answers, held)
-    share = answers.height / scope.rows.height
-    details: dict[str, Json] = {"share_with_trace": share, "tags": _shares(tags)}
-    scorers = rows["scorer"].unique().sort().to_list()
-    found = [_rate(scope, name, rows, scorers, details, measured=bool(held.movements)) for name in _RATES]
-    found += _grounded(scope, rows.filter(pl.col("scorer") == "rules"), measured=bool(held.movements))
-    by_key = {
+def _with_traces(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the answers that came with more than a bare verdict."""
+    said = pl.col("said").str.replace_all(r"(?is)<answer>.*?(?:</answer>|\z)", " ")
+    words = said.str.count_matches(r"\S+").fill_null(0)
+    thought = pl.col("reasoning").str.count_matches(r"\S+").fill_null(0)
+    return frame.filter(words + thought > 3)
+
+
+def _findings(scope: Scope, held: Traces, auxiliary: AuxiliaryTables) -> list[Finding]:
+    """Return what is found in one scope; nothing where no answer came with reasoning."""
+    answers = _with_traces(scope.rows)
+    rows, tags = _readings(answers, held)
+    if rows.is_empty():
+        return []
+    details: dict[str, Json] = {"share_with_trace": answers.height / scope.rows.height, "tags": _shares(tags)}
+    measured = bool(held.movements)
+    found = [_rate(scope, name, rows, details, measured=measured) for name in _RATES]
+    found += _grounded(scope, rows.filter(pl.col("scorer") == "rules"), measured=measured)
+    texts = {
         key: (reasoning, said) for key, reasoning, said in answers.select("answer_key", "reasoning", "said").iter_rows()
     }
-    for judge in (name for name in held.judges if name in scorers):
-        pairs = held.pairs(sorted(by_key), by_key, judge)
+    for judge in sorted(set(held.judges) & set(rows["scorer"])):
+        pairs = held.pairs(texts, judge)
         for name, measure in (("scorer_kappa", trace_agreement.kappa), ("scorer_ac1", trace_agreement.ac1)):
             found.append(_finding(scope, name, measure(pairs), "skipped", details={"judge": judge}))
+    for name, estimate, tested in trace_agreement.figures(scope.rows, auxiliary):
+        found.append(_finding(scope, name, estimate, "skipped", details=tested))
     return found
 
 
-def _shares(tags: Mapping[str, Counter[str]]) -> dict[str, Json]:
-    return {
-        scorer: {tag: counts[tag] / counts.total() for tag in TAGS} for scorer, counts in sorted(tags.items()) if counts
+def _rate(scope: Scope, name: str, rows: pl.DataFrame, details: Mapping[str, Json], *, measured: bool) -> Finding:
+    tolerated = verdicts.tolerance(NAME, name)
+    nothing = _NO_MOVEMENT if name == "contradicted_rate" and not measured else _NOTHING[name]
+    cases = {str(scorer): _cases(name, part) for (scorer,), part in rows.group_by("scorer")}
+    estimates = {scorer: trace_agreement.share(cases[scorer], nothing) for scorer in sorted(cases)}
+    ruled = [verdicts.bias_verdict(one.low, one.high, tolerated) for one in estimates.values()]
+    first = estimates.get("rules", next(iter(estimates.values())))
+    more: dict[str, Json] = {
+        **details,
+        "by_scorer": {
+            scorer: {"value": one.value, "low": one.low, "high": one.high, "n": one.n}
+            for scorer, one in estimates.items()
+        },
     }
+    if name == "unfounded_rate":
+        flags = rows.filter((pl.col("scorer") == "rules") & (pl.col("flag") != ""))["flag"].value_counts().sort("flag")
+        more["by_flag"] = {flag: n / max(first.n, 1) for flag, n in flags.iter_rows()}
+    values = [one.value for one in estimates.values() if one.value is not None]
+    if len(values) > 1:
+        more["range"] = [min(values), max(values)]
+    keys = findings_text.keys(cases[max(cases)].filter("hit"))
+    return _finding(scope, name, first, _agreed(ruled), headline=True, details=more, rows=keys)
 
 
 def _cases(name: str, rows: pl.DataFrame) -> pl.DataFrame:
@@ -282,67 +180,17 @@ def _cases(name: str, rows: pl.DataFrame) -> pl.DataFrame:
             return rows.filter(pl.col("consistent").is_not_null()).with_columns(hit=~pl.col("consistent"))
 
 
-def _rate(
-    scope: Scope,
-    name: str,
-    rows: pl.DataFrame,
-    scorers: list[str],
-    details: Mapping[str, Json],
-    *,
-    measured: bool,
-) -> Finding:
-    estimates: dict[str, Estimate] = {}
-    ruled: list[Verdict] = []
-    tolerated = verdicts.tolerance(NAME, name)
-    for scorer in scorers:
-        cases = _cases(name, rows.filter(pl.col("scorer") == scorer))
-        nothing = _nothing(name) if measured or name != "contradicted_rate" else NO_MOVEMENT
-        estimates[scorer] = _share(cases, nothing)
-        ruled.append(verdicts.bias_verdict(estimates[scorer].low, estimates[scorer].high, tolerated))
-    first = estimates.get("rules", next(iter(estimates.values())))
-    verdict: Verdict = ruled[0] if len(set(ruled)) == 1 else _two_minds(ruled)
-    shown = _cases(name, rows.filter(pl.col("scorer") == scorers[-1])).filter(pl.col("hit"))
-    more: dict[str, Json] = {**details, "by_scorer": {s: _plain(e) for s, e in estimates.items()}}
-    if name == "unfounded_rate":
-        counts = dict(
-            rows.filter((pl.col("scorer") == "rules") & (pl.col("flag") != ""))["flag"]
-            .value_counts()
-            .sort("flag")
-            .iter_rows()
-        )
-        more["by_flag"] = {flag: n / max(first.n, 1) for flag, n in counts.items()}
-    values = [e.value for e in estimates.values() if e.value is not None]
-    if len(values) > 1:
-        more["range"] = [min(values), max(values)]
-    keys = tuple(shown["answer_key"].sort().head(_MAX_ROWS_SHOWN).to_list())
-    return _finding(scope, name, first, verdict, headline=True, details=more, rows=keys)
+def _agreed(ruled: Sequence[Verdict]) -> Verdict:
+    """Return the verdict of all scorers; neither fit nor unfit stands on one alone where another disagrees."""
+    if len(set(ruled)) == 1:
+        return ruled[0]
+    return "cannot_tell" if "cannot_tell" in ruled and not {"fail", "warn"} & set(ruled) else "warn"
 
 
-def _two_minds(ruled: list[Verdict]) -> Verdict:
-    """Neither fit nor unfit stands on one scorer alone where the other one disagrees."""
-    if "cannot_tell" in ruled and "fail" not in ruled and "warn" not in ruled:
-        return "cannot_tell"
-    return "warn"
-
-
-def _nothing(name: str) -> str:
+def _shares(tags: Mapping[str, Counter[str]]) -> dict[str, Json]:
     return {
-        "contradicted_rate": "no observation that bears on the question could be checked against a measured movement",
-        "inconsistency_rate": "no trace states a verdict that can be compared with the answer",
-    }.get(name, "no answer came with reasoning")
-
-
-def _share(cases: pl.DataFrame, nothing: str) -> Estimate:
-    """Estimate the share of cases that hit, clustered by performer."""
-    if cases.is_empty():
-        return Estimate(value=None, why=nothing)
-    sums = cases.group_by("cluster").agg(pl.len().alias("cases"), pl.col("hit").sum().alias("hits")).sort("cluster")
-    matrix = sums.select("cases", "hits").to_numpy().astype(np.float64)
-    value, replicates = resample.delete_one(matrix, lambda s: ratio(s[..., 1], s[..., 0]))
-    why = resample.too_small(dict(sums.select("cluster", "cases").iter_rows())) or ""
-    bounds = resample.clopper_pearson(value * sums.height, sums.height)
-    interval = None if why else resample.jackknife_interval(value, replicates, bounds=(0.0, 1.0), degenerate=bounds)
-    return Estimate(value=value, interval=interval, n=cases.height, clusters=sums.height, why=why)
+        scorer: {tag: counts[tag] / counts.total() for tag in TAGS} for scorer, counts in sorted(tags.items()) if counts
+    }
 
 
 def _grounded(scope: Scope, rows: pl.DataFrame, *, measured: bool) -> list[Finding]:
@@ -352,7 +200,7 @@ def _grounded(scope: Scope, rows: pl.DataFrame, *, measured: bool) -> list[Findi
         why = "a score is neither right nor wrong"
         return [_finding(scope, "grounded_accuracy", Estimate(value=None, why=why), "skipped")]
     if not judged["checkable"].any():
-        why = _nothing("contradicted_rate") if measured else NO_MOVEMENT
+        why = _NOTHING["contradicted_rate"] if measured else _NO_MOVEMENT
         why = why if judged.height else "no answer has a truth to compare with"
         return [_finding(scope, "grounded_accuracy", Estimate(value=None, why=why), "skipped")]
     right = pl.col("right").cast(pl.Float64)
@@ -374,13 +222,12 @@ def _grounded(scope: Scope, rows: pl.DataFrame, *, measured: bool) -> list[Findi
     )
 
     def grounded(s: Floats) -> Floats:
-        return _mean(ratio(s[..., k : 2 * k], s[..., :k]))
+        return mean_of_groups(ratio(s[..., k : 2 * k], s[..., :k]))[..., 0]
 
     def loss(s: Floats) -> Floats:
-        return _mean(ratio(s[..., 2 * k :], s[..., :k])) - grounded(s)
+        return mean_of_groups(ratio(s[..., 2 * k :], s[..., :k]))[..., 0] - grounded(s)
 
-    held = dict(counts.group_by("gold").agg(pl.len()).iter_rows())
-    why = resample.too_small(dict(judged.group_by("cluster").len().iter_rows()), held) or ""
+    small = resample.too_small(per_cluster(judged), dict(counts.group_by("gold").len().iter_rows()))
     details: dict[str, Json] = {
         "grounded_share": float(judged["grounded"].mean() or 0.0),  # type: ignore[arg-type]
         "checkable_share": float(judged["checkable"].mean() or 0.0),  # type: ignore[arg-type]
@@ -388,15 +235,11 @@ def _grounded(scope: Scope, rows: pl.DataFrame, *, measured: bool) -> list[Findi
     found = []
     for name, statistic in (("grounded_accuracy", grounded), ("grounding_loss", loss)):
         value, replicates = resample.delete_one(sums, statistic)
-        interval = None if why else resample.jackknife_interval(value, replicates, bounds=(0.0, 1.0))
-        estimate = Estimate(value=value, interval=interval, n=judged.height, clusters=len(names), why=why,
-                            chance=0.25 if name == "grounded_accuracy" and k == 2 else None)  # fmt: skip
+        chance = 0.25 if name == "grounded_accuracy" and k == 2 else None
+        estimate = Estimate(value=value, chance=chance, n=judged.height, clusters=len(names))
+        estimate = resample.with_interval(estimate, replicates, bounds=(0.0, 1.0), small=small, lacking="")
         found.append(_finding(scope, name, estimate, "skipped", details=details))
     return found
-
-
-def _mean(values: Floats) -> Floats:
-    return mean_of_groups(values, np.zeros(1, dtype=np.int64))[..., 0]
 
 
 def _finding(
@@ -413,19 +256,11 @@ def _finding(
     if not why and verdict == "skipped":
         why = "shown beside the rates, not judged"
     if not why and verdict == "cannot_tell":
-        why = "the interval reaches from what is tolerated to what is not; more performers would narrow it"
+        why = findings_text.TOO_WIDE
     # What could not be measured here at all is no doubt about the model.
     lacking = headline and estimate.value is None
-    return Finding(
-        audit=NAME,
-        scope=scope.labels,
-        measure=name,
-        value=estimate.value,
-        low=estimate.low,
-        high=estimate.high,
-        chance=estimate.chance,
-        n=estimate.n,
-        clusters=estimate.clusters,
+    return replace(
+        Finding.of(NAME, scope.labels, name, estimate),
         headline=headline and not lacking,
         verdict="skipped" if lacking else verdict,
         summary=_sentence(scope.labels["model"], name, estimate),
@@ -449,17 +284,136 @@ def _sentence(model: str, name: str, estimate: Estimate) -> str:
     return f"{text[:1].upper()}{text[1:]}." if not text.startswith(model) else f"{text}."
 
 
-def _plain(estimate: Estimate) -> dict[str, Json]:
-    return {"value": estimate.value, "low": estimate.low, "high": estimate.high, "n": estimate.n}
+class Traces:
+    """The tagged steps of a table's traces by scorer and answer, and the movements they are held against.
+
+    Steps come from the auxiliary table ``trace_steps``; where it lacks the tags of the rule scorer, they are made here,
+    which needs its text only.
+    """
+
+    def __init__(self, frame: pl.DataFrame, auxiliary: AuxiliaryTables) -> None:
+        kept = auxiliary.get("trace_steps")
+        self._kept: dict[str, dict[str, list[TraceStep]]] = defaultdict(dict)
+        if kept is not None:
+            keys = frame.select("answer_key").unique()
+            self._read(kept.join(keys, on="answer_key", how="semi").sort("scorer", "answer_key", "step", "tag"))
+        self.judges = tuple(sorted(name for name in self._kept if not _is_rules(name)))
+        kinematics = auxiliary.get("kinematics")
+        shown = frame.select("performance_id").unique()
+        self.movements: Mapping[str, Movement] = (
+            {} if kinematics is None else movements(kinematics.join(shown, on="performance_id", how="semi"))
+        )
+
+    def _read(self, kept: pl.DataFrame) -> None:
+        for scorer, key, tag, text, claim in kept.select("scorer", "answer_key", "tag", "text", "claim").iter_rows():
+            if tag in TAGS:
+                found = claims.from_json(claim) if claim else claims.claims(text or "")
+                self._kept[scorer].setdefault(key, []).append(TraceStep(text=text or "", tag=tag, claims=found))
+
+    def of(self, answer_key: str, reasoning: str | None, said: str | None) -> Iterator[tuple[str, list[TraceStep]]]:
+        """Yield scorer and steps of one answer: the rule scorer first, under the name ``rules``."""
+        kept = [name for name in self._kept if _is_rules(name) and answer_key in self._kept[name]]
+        # Names of the rule scorer end in its version.
+        trace = self._kept[max(kept)][answer_key] if kept else reading.tagged(rules.trace_of(reasoning, said))
+        if trace:
+            yield "rules", trace
+        for judge in self.judges:
+            if found := self._kept[judge].get(answer_key):
+                yield judge, found
+
+    def pairs(self, texts: Mapping[str, tuple[str | None, str | None]], judge: str) -> pl.DataFrame:
+        """Return the tags of the rule scorer and of a judge for the same steps (``trace``, ``first``, ``second``).
+
+        ``texts`` holds reasoning and what was said by answer key.
+        """
+        found: list[tuple[str, str, str]] = []
+        for key in sorted(texts):
+            by = dict(self.of(key, *texts[key]))
+            if "rules" in by and judge in by and len(by["rules"]) == len(by[judge]):
+                found += [(key, a.tag, b.tag) for a, b in zip(by["rules"], by[judge], strict=True)]
+        return pl.DataFrame(found, schema={"trace": pl.String, "first": pl.String, "second": pl.String}, orient="row")
 
 
+def _is_rules(scorer: str) -> bool:
+    """Tell whether a name in the auxiliary table is the rule scorer's."""
+    return scorer.partition(".")[0] == rules.scorer().partition(".")[0]
+
+
+def _readings(answers: pl.DataFrame, traces: Traces) -> tuple[pl.DataFrame, dict[str, Counter[str]]]:
+    """Return one row of :data:`_SCHEMA` an answer and scorer, and how often each scorer gave each tag.
+
+    Parameters
+    ----------
+    answers : polars.DataFrame
+        Answers of one scope that have a trace (:func:`_with_traces`).
+    """
+    columns: dict[str, list[Any]] = {name: [] for name in _SCHEMA}
+    tags: dict[str, Counter[str]] = defaultdict(Counter)
+    for row in answers.select(_READ).sort("answer_key", "question_id").iter_rows(named=True):
+        movement = traces.movements.get(row["performance_id"])
+        gold, right = _truth(row)
+        for scorer, trace in traces.of(row["answer_key"], row["reasoning"], row["said"]):
+            tags[scorer].update(step.tag for step in trace)
+            topics = reading.topics_of((row["criterion"], row["error"]), trace)
+            read = reading.read(trace, topics, movement)
+            values = (
+                row["answer_key"], row["question_id"], scorer, row["performer"], gold, right, _chance(row), len(trace),
+                read.flag or "", read.supported, read.contradicted, read.checkable, read.grounded,
+                _consistent(read.stance, row),
+            )  # fmt: skip
+            for name, value in zip(_SCHEMA, values, strict=True):
+                columns[name].append(value)
+    return pl.DataFrame(columns, schema=_SCHEMA), tags
+
+
+def _truth(row: Mapping[str, Any]) -> tuple[str | None, bool | None]:
+    """Return the class of the truth and whether the answer is right; an unread one is wrong. Scores have neither."""
+    if row["kind"] == "score":
+        return None, None
+    gold, answer = TRUTH_AND_ANSWER[row["kind"]]
+    truth = row[gold]
+    if truth is None:
+        return None, None
+    return str(truth), row["parse"] == "ok" and row[answer] == truth
+
+
+def _chance(row: Mapping[str, Any]) -> float:
+    options = row["options"]
+    return 1 / len(options) if row["kind"] == "choose" and options else 0.5
+
+
+def _consistent(stated: Stance | None, row: Mapping[str, Any]) -> bool | None:
+    """Return whether the verdict stated in the trace is the one given; None where they cannot be compared."""
+    if stated is None or row["parse"] != "ok":
+        return None
+    if row["kind"] == "score":
+        return _same_score(stated.score, row)
+    if stated.letter is not None and isinstance(row["answered"], str) and len(row["answered"]) == 1:
+        return stated.letter == row["answered"].lower()
+    if row["kind"] not in {"verify", "detect"} or row["says_correct"] is None:
+        return None
+    affirms = row["says_correct"] == (row["framing"] != "negative")
+    pairs = ((stated.statement, affirms), (stated.correct, row["says_correct"]))
+    return next((bool(said == given) for said, given in pairs if said is not None), None)
+
+
+def _same_score(stated: float | None, row: Mapping[str, Any]) -> bool | None:
+    if stated is None or row["score"] is None:
+        return None
+    width = (row["scale_max"] or 0.0) - (row["scale_min"] or 0.0)
+    return abs(stated - float(row["score"])) <= max(0.05, 0.01 * width)
+
+
+_TOLERATED = dict.fromkeys(f"{verdicts.tolerance(NAME, name):.2f}" for name in _RATES)
 AUDIT = Audit(
     name=NAME,
     question=QUESTION,
     figures=FIGURES,
     interval="delete-one-performer jackknife with t; kappa and AC1: delete-one-trace",
-    rule="a rate fails when its interval lies above 0.10 by every scorer, is ok when it lies within; where a rule "
-    "scorer and a judge model disagree, it is at most warn",
+    rule=(
+        f"a rate fails when its interval lies above {' or '.join(_TOLERATED)} by every scorer, is ok when it lies "
+        "within; where a rule scorer and a judge model disagree, it is at most warn"
+    ),
     advice=_ADVICE["unfounded_rate"],
     citation=CITATION,
     run=traces,

@@ -135,6 +135,7 @@ _FIGURES = (
     *("vision_dependence", "temporal_evidence", "static_evidence"),
     *(f"{name}_drop" for name in (*DROPS, "swapped")),
 )
+_RULE = verdicts.thresholds()[NAME]["vision_dependence"]
 AUDIT = Audit(
     name=NAME,
     question=QUESTION,
@@ -142,9 +143,10 @@ AUDIT = Audit(
     interval="Delete-one-performer jackknife with t(G - 1) of the paired difference; the best of the conditions "
     "without pictures is chosen anew whenever a performer is left out.",
     rule=(
-        "Dependence: fail when its interval lies below 0.10, ok when it lies above 0.05; else cannot tell. Called "
-        "modality collapse when it fails and the lean or the framing shift fails too. Movement: the same rule, at most "
-        "a warning. Another clip (swapped): warn when the loss lies above 0.10."
+        f"Dependence: fail when its interval lies below {_RULE['fail_below']:.2f}, ok when it lies above "
+        f"{_RULE['ok_above']:.2f}; else cannot tell. Called modality collapse when it fails and the lean or the "
+        "framing shift fails too. Movement: the same rule, at most a warning. Another clip (swapped): warn when the "
+        f"loss lies above {verdicts.tolerance(NAME, 'swapped_drop'):.2f}."
     ),
     advice=_ADVICE["fail"],
     citation="Goyal et al., Making the V in VQA matter, CVPR 2017",

@@ -1,7 +1,7 @@
-"""The commands. Each imports what it needs when it runs, so that ``aqaudit --help`` is quick.
+"""The commands, in modules by what they are about. Each imports what it needs when it runs: ``--help`` is quick.
 
-Exit codes: 0 done; 1 finished with failures or stopped by a limit; 2 bad input (one line on standard error). The
-modules of this package hold the commands by what they are about; importing one adds its commands to the application.
+Exit codes: 0 done; 1 finished with failures, stopped by a limit, or a gate not passed; 2 bad input (one line on
+standard error); 3 a gate that cannot tell.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from typing import NoReturn
 
 import typer
 
-# Importing adds the commands.
-from aqaudit.cli import audit, info, probe, report, run, show  # noqa: F401
+from aqaudit.cli import audit, data, info, probe, report, run, show
 from aqaudit.cli.app import app, one_line
 from aqaudit.core.records import BadInput
 
@@ -23,6 +22,16 @@ from aqaudit.core.records import BadInput
 _INTERRUPTED = 130
 # typer exports this one of its parser's errors; what it derives from (UsageError) has moved between versions.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
+
+# In the order of ``aqaudit --help``: single commands, then groups.
+for command in (
+    *(audit.audit, report.report, audit.compare, audit.gate, info.models, info.plugins),
+    *(data.init, run.run, run.status, run.merge),
+):
+    app.command()(command)
+for group in (data.data_app, probe.probe_app, report.export_app, show.media_app, show.prompts_app):
+    app.add_typer(group)
 
 
 def main() -> None:

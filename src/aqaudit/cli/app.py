@@ -1,4 +1,4 @@
-"""What all commands share: the application, its argument types, and printing that no file name can abuse."""
+"""What all commands share: the application, its arguments, and printing that no file name can abuse."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from aqaudit.core.records import BadInput
 
 app = typer.Typer(
     name="aqaudit",
@@ -20,6 +22,25 @@ app = typer.Typer(
 
 Folder = Annotated[Path, typer.Argument(help="Output folder of a run.")]
 Source = Annotated[Path, typer.Argument(help="Output folder of a run, or answers as .parquet, .sqlite or .jsonl.")]
+StudyName = Annotated[str, typer.Argument(help="Study file (.toml), or the name of a bundled study.")]
+Roots = Annotated[list[str] | None, typer.Option(help="NAME=PATH: where a data set is; NAME is its reader.")]
+
+
+def paths_of(roots: list[str] | None) -> dict[str, str]:
+    """Return the NAME=PATH arguments of --root as a mapping.
+
+    Raises
+    ------
+    BadInput
+        One of them is something else.
+    """
+    paths = {}
+    for given in roots or []:
+        name, equals, path = given.partition("=")
+        if not (name and equals and path):
+            raise BadInput(f"--root {given}: expected NAME=PATH")
+        paths[name] = path
+    return paths
 
 
 def one_line(text: str) -> str:

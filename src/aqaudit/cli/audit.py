@@ -1,4 +1,4 @@
-"""Commands that decide between answers: compare, gate."""
+"""Commands that judge answers: audit, compare, gate."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from typing import Annotated, Any
 
 import typer
 
-from aqaudit.cli.app import Source, app, in_colour, one_line, printable, say
+from aqaudit.cli.app import Source, in_colour, one_line, printable, say
 from aqaudit.core.records import BadInput
 
+_Json = Annotated[Path | None, typer.Option("--json", help="Write the findings as JSON; - for stdout.")]
+_SIDE = "Output folder or answers file; cells of it as PATH:view=crop,framing=positive."
 
-@app.command()
+
 def audit(
     source: Source,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write the findings as JSON; - for stdout.")] = None,
+    json_file: _Json = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Only the verdicts, one line each.")] = False,
 ) -> None:
     """Run all audits on an answers table."""
@@ -28,14 +30,9 @@ def audit(
     frame = read_answers(source)
     result = api.audit(frame, read_auxiliary(source))
     if json_file is not None:
-        text = json.dumps(result.as_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        _write_json(json_file, result.as_json())
         if str(json_file) == "-":
-            typer.echo(text, nl=False)
             return
-        try:
-            json_file.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise BadInput(f"--json {json_file}: cannot be written: {error.strerror}") from error
     if quiet:
         say(verdicts(result, frame).rstrip("\n"))
         return
@@ -43,28 +40,10 @@ def audit(
     typer.echo(coloured(text) if in_colour() else text)
 
 
-@app.command()
-def report(
-    source: Source,
-    out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="The page [default: report.html beside the answers].")
-    ] = None,
-    no_frames: Annotated[bool, typer.Option("--no-frames", help="Leave every picture out.")] = False,
-) -> None:
-    """Write one self-contained page, with its tables and figures beside it."""
-    from aqaudit import api
-
-    say(str(api.report(source, out=out, frames=not no_frames)))
-
-
-_SIDE = "Output folder or answers file; cells of it as PATH:view=crop,framing=positive."
-
-
-@app.command()
 def compare(
     a: Annotated[str, typer.Argument(metavar="A", help=_SIDE)],
     b: Annotated[str, typer.Argument(metavar="B", help="The same, for the other side.")],
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write the findings as JSON; - for stdout.")] = None,
+    json_file: _Json = None,
 ) -> None:
     """Compare two sets of answers, or two cells, on the questions that both were asked."""
     from aqaudit import api
@@ -89,7 +68,6 @@ def _write_json(path: Path, value: Any) -> None:
         raise BadInput(f"--json {path}: cannot be written: {error.strerror}") from error
 
 
-@app.command()
 def gate(
     source: Source,
     config: Annotated[Path, typer.Option("--config", help="Requirements: a TOML file of [[require]] tables.")],

@@ -1,4 +1,4 @@
-"""Making probe clips."""
+"""Commands about the probe: probe make, probe list."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from aqaudit.cli.app import app, say
+from aqaudit.cli.app import say
+from aqaudit.core.records import BadInput
 
-probe_app = typer.Typer(help="Rendered minimal pairs with exact truth.", no_args_is_help=True)
-app.add_typer(probe_app, name="probe")
+probe_app = typer.Typer(name="probe", help="Rendered minimal pairs with exact truth.", no_args_is_help=True)
 
 
 @probe_app.command("make")
@@ -30,7 +30,6 @@ def make(
     size: Annotated[int, typer.Option(min=64, max=1024, help="Width and height in pixels, even.")] = 256,
 ) -> None:
     """Generate clips whose truth is exact: minimal pairs that differ in the severity of one error."""
-    from aqaudit.core.records import BadInput
     from aqaudit.probe.build import make as build
     from aqaudit.probe.recipes import plans
 

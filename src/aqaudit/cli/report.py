@@ -1,4 +1,4 @@
-"""Commands that hand answers to other programs: export inspect."""
+"""Commands that hand answers on: report, export inspect."""
 
 from __future__ import annotations
 
@@ -7,11 +7,23 @@ from typing import Annotated
 
 import typer
 
-from aqaudit.cli.app import Source, app, say
+from aqaudit.cli.app import Source, say
 from aqaudit.core.records import BadInput, nearest
 
-export_app = typer.Typer(help="Answers for other programs.", no_args_is_help=True)
-app.add_typer(export_app, name="export")
+export_app = typer.Typer(name="export", help="Answers for other programs.", no_args_is_help=True)
+
+
+def report(
+    source: Source,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="The page [default: report.html beside the answers].")
+    ] = None,
+    no_frames: Annotated[bool, typer.Option("--no-frames", help="Leave every picture out.")] = False,
+) -> None:
+    """Write one self-contained page, with its tables and figures beside it."""
+    from aqaudit import api
+
+    say(str(api.report(source, out=out, frames=not no_frames)))
 
 
 @export_app.command("inspect")

@@ -1,4 +1,4 @@
-"""Commands that show what a model is sent."""
+"""Commands that show what a model is sent: prompts show, media show."""
 
 from __future__ import annotations
 
@@ -7,20 +7,17 @@ from typing import Annotated
 
 import typer
 
-from aqaudit.cli.app import app, say
-from aqaudit.cli.run import pairs
+from aqaudit.cli.app import Roots, StudyName, paths_of, say
 from aqaudit.core.records import BadInput
 
-media_app = typer.Typer(help="Media: what a model is shown of a performance.", no_args_is_help=True)
-app.add_typer(media_app, name="media")
-prompts_app = typer.Typer(help="Prompts: exactly what a model receives.", no_args_is_help=True)
-app.add_typer(prompts_app, name="prompts")
+media_app = typer.Typer(name="media", help="Media: what a model is shown of a performance.", no_args_is_help=True)
+prompts_app = typer.Typer(name="prompts", help="Prompts: exactly what a model receives.", no_args_is_help=True)
 
 
 @prompts_app.command("show")
 def prompts_show(
-    study: Annotated[str, typer.Argument(help="Study file (.toml), or the name of a bundled study.")],
-    root: Annotated[list[str] | None, typer.Option(help="NAME=PATH: where a data set is; NAME is its reader.")] = None,
+    study: StudyName,
+    root: Roots = None,
     item: Annotated[str | None, typer.Option(help="Id of the performance or question [default: the first].")] = None,
     kind: Annotated[str | None, typer.Option(help="verify, detect, choose, score or prefer.")] = None,
     model: Annotated[str | None, typer.Option(help="Model of the study [default: the first].")] = None,
@@ -34,7 +31,7 @@ def prompts_show(
     from aqaudit.engine.show import render
     from aqaudit.study.study import Study
 
-    loaded = Study.read(study, roots=pairs(root or []))
+    loaded = Study.read(study, roots=paths_of(root))
     name = model or next(iter(loaded.models))
     if name not in loaded.models:
         raise BadInput(f"--model {name}: not in the study; allowed: {', '.join(loaded.models)}")
@@ -60,8 +57,8 @@ def prompts_show(
 
 @media_app.command("show")
 def media_show(
-    study: Annotated[str, typer.Argument(help="Study file (.toml), or the name of a bundled study.")],
-    root: Annotated[list[str] | None, typer.Option(help="NAME=PATH: where a data set is; NAME is its reader.")] = None,
+    study: StudyName,
+    root: Roots = None,
     item: Annotated[str | None, typer.Option(help="Id of the performance [default: the first that is asked].")] = None,
     model: Annotated[str | None, typer.Option(help="Model of the study [default: the first].")] = None,
     frames: Annotated[int, typer.Option(min=1, max=32, help="Frames of a clip.")] = 6,
@@ -75,15 +72,15 @@ def media_show(
 
     if out.suffix.lower() not in {".jpg", ".jpeg", ".png"}:
         raise BadInput(f"--out {out}: a sheet is written as .jpg or .png")
-    loaded = Study.read(study, roots=pairs(root or []))
+    loaded = Study.read(study, roots=paths_of(root))
     name = model or next(iter(loaded.models))
     if name not in loaded.models:
         raise BadInput(f"--model {name}: not in the study; allowed: {', '.join(loaded.models)}")
-    found, sources = look_at(loaded)
+    found, sources, poses = look_at(loaded)
     for dataset in found:
-        for performance in shuffled(dataset.performances, loaded.seed):
+        for performance in shuffled(dataset.performances, loaded.spec.seed):
             if item in {None, performance.id}:
-                sheet = sheet_of(loaded, dataset, performance, name, sources, frames=frames)
+                sheet = sheet_of(loaded, dataset, performance, name, sources, poses, frames=frames)
                 out.parent.mkdir(parents=True, exist_ok=True)
                 sheet.picture.save(out, quality=90)
                 for line in sheet.lines:

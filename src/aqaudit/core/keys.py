@@ -16,41 +16,27 @@ REQUEST_FORMAT = "aqaudit-request-1"
 def answer_key(start: str, end: str) -> str:
     """Return the SHA-256 (hex) of :data:`REQUEST_FORMAT` and the digests of a request's five key fields.
 
-    ``start`` (see :func:`key_start`) covers the media, ``end`` (see :func:`key_end`) what is asked and of whom.
+    ``start`` are the digests of the media (content hashes, how they are shown), ``end`` those of what is asked
+    and of whom (full prompt text, the model's settings, repeat and seed).
     """
     return hashlib.sha256(f"{REQUEST_FORMAT}\n{start}\n{end}".encode()).hexdigest()
 
 
-def key_start(sources: str, show: str) -> str:
-    """Return the part of a key that depends on the media: content hashes, and how they are shown."""
-    return f"{digest(sources)}\n{digest(show)}"
-
-
-def key_end(prompt: str, settings: str, draw: str) -> str:
-    """Return the part of a key that depends on the full prompt text, the model's settings, repeat and seed."""
-    return f"{digest(prompt)}\n{digest(settings)}\n{digest(draw)}"
-
-
-def digest(text: str) -> str:
-    """Return the SHA-256 (hex) of a text."""
-    return hashlib.sha256(text.encode()).hexdigest()
+def digest(*texts: str) -> str:
+    """Return the SHA-256 (hex) of each text, a line each."""
+    return "\n".join([hashlib.sha256(text.encode()).hexdigest() for text in texts])
 
 
 def prompt_text(chain: Chain) -> str:
     """Return the full text of a chain in sending order, with its slots in braces."""
-    return "\n\n".join(
-        f"[{step.name}]\n\n" + "\n\n".join(_slot(p) if isinstance(p, Slot) else p for p in step.parts)
-        for step in chain.steps
-    )
-
-
-def _slot(slot: Slot) -> str:
-    return "{" + slot.name + (f" {slot.step}" if slot.step is not None else "") + "}"
-
-
-def show_fields(performance: Performance, spec: MediaSpec) -> str:
-    """Return, as JSON, everything but the source that decides which bytes a performance is shown as."""
-    return spec_json(spec) + window_json(performance)
+    texts = []
+    for step in chain.steps:
+        parts = list(step.parts)
+        for at, part in enumerate(parts):
+            if isinstance(part, Slot):
+                parts[at] = "{" + part.name + (f" {part.step}" if part.step is not None else "") + "}"
+        texts.append(f"[{step.name}]\n\n" + "\n\n".join(map(str, parts)))
+    return "\n\n".join(texts)
 
 
 def window_json(performance: Performance) -> str:

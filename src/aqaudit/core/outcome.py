@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import polars as pl
 
-AnswerOutcome = Literal["wrong", "right", "unparsed", "unknown"]
 #: A score this near the truth, as a share of its scale, is shown as right.
 NEAR = 0.1
 
 
 def right() -> pl.Expr:
-    """Return whether an answer agrees with the truth; null where either is missing or the answer was not read."""
+    """Return whether an answer agrees with the truth; null where either is missing or the answer was not read.
+
+    Verdicts, choices and preferences must be the same; a score must lie within :data:`NEAR` of the scale's width, or of
+    the range of the true scores where the scale is not known.
+    """
     kind = pl.col("kind")
     span = (pl.col("scale_max") - pl.col("scale_min")).fill_null(
         pl.col("gold_score").max() - pl.col("gold_score").min()

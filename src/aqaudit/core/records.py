@@ -25,6 +25,8 @@ MaskStyle = Literal["solid", "blur"]
 Perturbation = Literal["none", "blank", "text_only", "frozen", "shuffled", "reversed", "swapped", "region_blur"]
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
+PERTURBATIONS: tuple[Perturbation, ...] = get_args(Perturbation)
+VIEWS: tuple[View, ...] = get_args(View)
 
 #: The literal words for (the statement is true, the statement is false).
 TRUE_FALSE: dict[AnswerWords, tuple[str, str]] = {

@@ -113,10 +113,12 @@ def cast(frame: pl.DataFrame, name: str, dtype: pl.DataType, source: str) -> pl.
     try:
         result = _converted(column, dtype)
     except pl.exceptions.PolarsError:
-        result = None
-    if result is not None and (bad := (result.is_null() & column.is_not_null())).any() is not True:
-        return result
-    row = int(bad.arg_max() or 0) if result is not None else _first_misfit(column, dtype)
+        row = _first_misfit(column, dtype)
+    else:
+        bad = result.is_null() & column.is_not_null()
+        if not bad.any():
+            return result
+        row = int(bad.arg_max() or 0)
     raise BadInput(f"{source}: row {row + 1}, column '{name}': {shown(column[row])} is not {_described(dtype)}")
 
 

@@ -1,7 +1,7 @@
 """Text from outside made inert: control characters, terminal escapes and reading-direction marks out, length limited.
 
 Answers, labels and file names come from models and strangers. HTML is escaped by the template engine; what is removed
-here is what escaping leaves harmful or unreadable.
+here is what escaping leaves harmful or unreadable. Secrets are taken out of what is logged, stored or shown.
 """
 
 from __future__ import annotations
@@ -19,12 +19,20 @@ _KEPT = "\n\t\u200c\u200d"
 _INVISIBLE = "\u115f\u1160\u3164\uffa0\u2800"
 _MAX_MARKS = 3
 _HIDDEN = "[hidden]"
-_SECRETS = (
+#: Keys shorter than this are words that servers which ask for none are given; they are hidden as whole words only.
+_SHORT_KEY = 8
+_LOOK_LIKE_SECRETS = (
     (re.compile(r"(?<=://)[^/@\s\"']+@"), f"{_HIDDEN}@"),
-    (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}"), rf"\1 {_HIDDEN}"),
-    (re.compile(r"\b(?:sk-[\w-]{16,}|(?:gsk|hf|r8)_[A-Za-z0-9]{20,}|xai-[A-Za-z0-9]{20,})"), _HIDDEN),
-    (re.compile(r"\bAIza[\w-]{20,}"), _HIDDEN),
+    (
+        re.compile(
+            r"(?i)((?:x-goog-api-key|x-api-key|api-key|authorization)[\"']?\s*[:=]\s*[\"']?)"
+            r"(?:(?:bearer|basic)\s+)?[^\s\"',;}]+"
+        ),
+        rf"\1{_HIDDEN}",
+    ),
+    (re.compile(r"(?i)\b(bearer|basic)\s+[^\s\"',;}]{8,}"), rf"\1 {_HIDDEN}"),
     (re.compile(r"(?i)([?&](?:api[-_]?key|key|token|access_token|sig|signature)=)[^&\s\"'#]+"), rf"\1{_HIDDEN}"),
+    (re.compile(r"\b(?:(?:sk|pk|rk|gsk|xai)[-_][\w*-]{16,}|(?:hf|r8)_\w{16,}|AIza[\w-]{10,})"), _HIDDEN),
     (
         re.compile(
             r"(?im)^(\s*[\"']?(?:[\w-]*[-_.])?(?:api[-_]?key|key|token|secret|password|authorization)[\"']?\s*[=:]\s*)"
@@ -33,6 +41,7 @@ _SECRETS = (
         rf'\1"{_HIDDEN}"',
     ),
 )
+_keys: set[str] = set()
 
 
 def clean(value: object, limit: int, *, lines: bool = False) -> str:
@@ -66,12 +75,19 @@ def short(value: object, limit: int) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1].rstrip()}…"
 
 
-def without_secrets(text: str) -> str:
-    """Return ``text`` with everything that looks like a key, a password or a login in an address replaced.
+def hide(key: str) -> None:
+    """Take an API key out of every text from now on."""
+    _keys.add(key)
 
-    The engine keeps secrets out of what it stores; this is the second lock, for tables and studies made by others.
-    """
-    for pattern, instead in _SECRETS:
+
+def without_secrets(text: str) -> str:
+    """Return ``text`` with keys that were read, and whatever looks like a key, a password or a login, replaced."""
+    for key in sorted(_keys, key=len, reverse=True):
+        if len(key) >= _SHORT_KEY:
+            text = text.replace(key, _HIDDEN)
+        else:
+            text = re.sub(rf"(?<!\w){re.escape(key)}(?!\w)", _HIDDEN, text)
+    for pattern, instead in _LOOK_LIKE_SECRETS:
         text = pattern.sub(instead, text)
     return text
 

@@ -5,10 +5,22 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-from aqaudit.core.records import BadInput, ChoiceQuestion, Mask, MaskStyle, Performance, Scale, Severity, nearest
+from aqaudit.core.records import (
+    BadInput,
+    ChoiceQuestion,
+    Criterion,
+    ErrorStatement,
+    Mask,
+    MaskStyle,
+    Performance,
+    Scale,
+    Severity,
+    nearest,
+)
 from aqaudit.datasets.declarations import LARGEST, Declarations
 from aqaudit.datasets.reader import short
 
@@ -19,30 +31,39 @@ KEYS = frozenset(
 #: Media that are files; a name that ends in none of these is a folder of numbered frames.
 MEDIA_SUFFIXES = (".mp4", ".mov", ".webm", ".jpg", ".jpeg", ".png")
 
-
+_SEVERITY_KEYS = frozenset({"value", "unit", "tolerance"})
 _MASK_KEYS = frozenset({"box", "from_s", "to_s", "style"})
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
-_Declared = TypeVar("_Declared")
 _NUMBERS = frozenset({int, float})
+
+_Entry = TypeVar("_Entry", Criterion, ErrorStatement, ChoiceQuestion)
 _Intervals = tuple[tuple[float, float], ...] | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Declared:
-    """What ``dataset.toml`` declares, by action and id."""
+    """What ``dataset.toml`` declares, by action and id (scales by id alone): looked up for every label of a line."""
 
-    __slots__ = ("choices", "criteria", "errors", "scales")
-
-    def __init__(self, declarations: Declarations) -> None:
-        self.criteria = _by_action((one.action, one.id, one) for one in declarations.criteria)
-        self.errors = _by_action((one.action, one.id, one) for one in declarations.errors)
-        self.choices = _by_action((one.action, one.id, one) for one in declarations.choices)
-        self.scales = {one.id: one for one in declarations.scales}
+    criteria: Mapping[str, Mapping[str, Criterion]]
+    errors: Mapping[str, Mapping[str, ErrorStatement]]
+    choices: Mapping[str, Mapping[str, ChoiceQuestion]]
+    scales: Mapping[str, Scale]
 
 
-def _by_action(entries: Iterable[tuple[str, str, _Declared]]) -> dict[str, dict[str, _Declared]]:
-    table: dict[str, dict[str, _Declared]] = {}
-    for action, name, entry in entries:
-        table.setdefault(action, {})[name] = entry
+def by_action(declarations: Declarations) -> Declared:
+    """Return the declarations by action and id."""
+    return Declared(
+        criteria=_by_action(declarations.criteria),
+        errors=_by_action(declarations.errors),
+        choices=_by_action(declarations.choices),
+        scales={one.id: one for one in declarations.scales},
+    )
+
+
+def _by_action(entries: Iterable[_Entry]) -> dict[str, dict[str, _Entry]]:
+    table: dict[str, dict[str, _Entry]] = {}
+    for entry in entries:
+        table.setdefault(entry.action, {})[entry.id] = entry
     return table
 
 
@@ -166,7 +187,7 @@ def _times(line: Mapping[str, Any]) -> tuple[float | None, float | None]:
     return start_s, end_s
 
 
-def _declared(name: str, key: str, table: Mapping[str, Mapping[str, _Declared]], action: str) -> _Declared:
+def _declared(name: str, key: str, table: Mapping[str, Mapping[str, _Entry]], action: str) -> _Entry:
     """Return what was declared under ``name`` for ``action``."""
     here = table.get(action, {})
     if name in here:
@@ -235,7 +256,7 @@ def _scores(value: object, scales: Mapping[str, Scale]) -> dict[str, float]:
 def _choices(value: object, declared: Declared, action: str) -> dict[str, str]:
     labels = _table(value, "choices")
     for name, label in labels.items():
-        choice: ChoiceQuestion = _declared(name, "choices", declared.choices, action)
+        choice = _declared(name, "choices", declared.choices, action)
         if label not in choice.options:
             hint = nearest(label, choice.options) if isinstance(label, str) else ""
             raise BadInput(f"choices.{name} is {short(label)}; allowed: {', '.join(map(repr, choice.options))}{hint}")
@@ -249,8 +270,8 @@ def _severities(value: object, declared: Declared, action: str) -> dict[str, Sev
         if name not in declared.criteria.get(action, {}):
             _declared(name, "severity", declared.errors, action)
         given = _table(label, key)
-        for unknown in given.keys() - {"value", "unit", "tolerance"}:
-            raise BadInput(f"{key}: unknown key {unknown!r}{nearest(unknown, ('value', 'unit', 'tolerance'))}")
+        for unknown in given.keys() - _SEVERITY_KEYS:
+            raise BadInput(f"{key}: unknown key {unknown!r}{nearest(unknown, _SEVERITY_KEYS)}")
         if "value" not in given or "unit" not in given:
             raise BadInput(f'{key} is {short(given)}; it needs value and unit, such as {{"value": 14, "unit": "deg"}}')
         labels[name] = Severity(

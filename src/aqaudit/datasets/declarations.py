@@ -1,4 +1,4 @@
-"""Complements: whether two statements say the opposite of each other, as far as their words show.
+"""What ``dataset.toml`` declares may be asked, and whether two statements can be exact opposites.
 
 Only a person can tell that two sentences are exact complements. What a program can tell is that they cannot be: the
 same text twice, no opposite and no negation between them, other numbers, other body parts.
@@ -25,6 +25,30 @@ _ENTRY_KEYS: Mapping[str, tuple[str, ...]] = {
     "choice": ("id", "action", "question", "options"),
     "scale": ("id", "min", "max", "step", "unit"),
 }
+
+
+_NEGATIONS = frozenset({"not", "no", "never", "without", "neither", "nor", "cannot", "none", "nothing"})
+#: Pairs of which one side stands in each statement, as beginnings of words.
+_OPPOSITES = (
+    ("correct", "incorrect"), ("correct", "wrong"), ("correct", "error"),
+    ("above", "below"), ("above", "at"), ("inward", "apart"), ("inward", "over"), ("inward", "outward"),
+    ("bent", "straight"), ("bend", "straight"), ("bent", "stretch"), ("round", "straight"), ("round", "flat"),
+    ("arch", "straight"), ("sag", "straight"), ("lift", "stay"), ("lift", "down"), ("lift", "flat"), ("leave", "stay"),
+    ("forward", "upright"), ("forward", "back"), ("lean", "upright"), ("tilt", "level"), ("drop", "level"),
+    ("short", "full"), ("shallow", "deep"), ("high", "low"), ("left", "right"), ("front", "behind"), ("up", "down"),
+    ("open", "close"), ("wide", "narrow"), ("more", "less"), ("more", "at most"), ("less", "at least"),
+    ("fewer", "at least"), ("slow", "fast"), ("together", "apart"), ("same", "different"), ("same", "other"),
+    ("even", "uneven"), ("symmetric", "asymmetric"), ("parallel", "angle"), ("in line", "out of line"),
+    ("within", "beyond"), ("within", "outside"), ("in front", "over"), ("before", "after"), ("both", "only"),
+    ("stops", "continue"), ("stop", "reach"), ("further", "no further"), ("keep", "lose"), ("stays", "moves"),
+    ("stay", "move"), ("steady", "sway"), ("past", "behind"), ("past", "over"), ("smooth", "jerk"), ("control", "drop"),
+)  # fmt: skip
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_WORD = re.compile(r"[a-z]+(?:n't)?")
+_PARTS = (
+    "head", "neck", "shoulder", "trunk", "torso", "back", "spine", "chest", "arm", "elbow", "wrist", "hand", "hip",
+    "pelvis", "leg", "thigh", "knee", "shin", "calf", "ankle", "heel", "foot", "feet", "toe",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,10 +179,10 @@ def _choice(entry: Mapping[str, object], where: str) -> ChoiceQuestion:
 
 
 def _scale(entry: Mapping[str, object], where: str) -> Scale:
-    low, high = number_of(entry, "min", where), number_of(entry, "max", where)
-    step = number_of(entry, "step", where, required=False)
-    if low is None or high is None or low >= high:
+    low, high = _number(entry, "min", where), _number(entry, "max", where)
+    if low >= high:
         raise BadInput(f"{where}: min is {low} and max is {high}; min must be below max")
+    step = _number(entry, "step", where) if "step" in entry else None
     if step is not None and not 0 < step <= high - low:
         raise BadInput(f"{where}: step is {step:g}; allowed: above 0, at most {high - low:g} (max - min)")
     return Scale(
@@ -166,19 +190,10 @@ def _scale(entry: Mapping[str, object], where: str) -> Scale:
     )
 
 
-def number_of(entry: Mapping[str, object], key: str, where: str, *, required: bool = True) -> float | None:
-    """Return a finite number as float; None where it is absent and not required.
-
-    Raises
-    ------
-    BadInput
-        Where it is missing though required, or is no finite number.
-    """
-    value = entry.get(key)
-    if value is None and not required:
-        return None
-    if value is None:
+def _number(entry: Mapping[str, object], key: str, where: str) -> float:
+    if key not in entry:
         raise BadInput(f"{where}: {key} is missing; allowed: a number")
+    value = entry[key]
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < LARGEST:
         raise BadInput(f"{where}: {key} is {value!r}; allowed: a number")
     return float(value)
@@ -200,30 +215,6 @@ def _known_keys(table: Mapping[str, object], known: Sequence[str], where: str = 
     for key in table:
         if key not in known:
             raise BadInput(f"{where + ': ' if where else ''}unknown key {key!r}{nearest(key, known)}")
-
-
-_NEGATIONS = frozenset({"not", "no", "never", "without", "neither", "nor", "cannot", "none", "nothing"})
-#: Pairs of which one side stands in each statement, as beginnings of words.
-_OPPOSITES = (
-    ("correct", "incorrect"), ("correct", "wrong"), ("correct", "error"),
-    ("above", "below"), ("above", "at"), ("inward", "apart"), ("inward", "over"), ("inward", "outward"),
-    ("bent", "straight"), ("bend", "straight"), ("bent", "stretch"), ("round", "straight"), ("round", "flat"),
-    ("arch", "straight"), ("sag", "straight"), ("lift", "stay"), ("lift", "down"), ("lift", "flat"), ("leave", "stay"),
-    ("forward", "upright"), ("forward", "back"), ("lean", "upright"), ("tilt", "level"), ("drop", "level"),
-    ("short", "full"), ("shallow", "deep"), ("high", "low"), ("left", "right"), ("front", "behind"), ("up", "down"),
-    ("open", "close"), ("wide", "narrow"), ("more", "less"), ("more", "at most"), ("less", "at least"),
-    ("fewer", "at least"), ("slow", "fast"), ("together", "apart"), ("same", "different"), ("same", "other"),
-    ("even", "uneven"), ("symmetric", "asymmetric"), ("parallel", "angle"), ("in line", "out of line"),
-    ("within", "beyond"), ("within", "outside"), ("in front", "over"), ("before", "after"), ("both", "only"),
-    ("stops", "continue"), ("stop", "reach"), ("further", "no further"), ("keep", "lose"), ("stays", "moves"),
-    ("stay", "move"), ("steady", "sway"), ("past", "behind"), ("past", "over"), ("smooth", "jerk"), ("control", "drop"),
-)  # fmt: skip
-_NUMBER = re.compile(r"\d+(?:\.\d+)?")
-_WORD = re.compile(r"[a-z]+(?:n't)?")
-_PARTS = (
-    "head", "neck", "shoulder", "trunk", "torso", "back", "spine", "chest", "arm", "elbow", "wrist", "hand", "hip",
-    "pelvis", "leg", "thigh", "knee", "shin", "calf", "ankle", "heel", "foot", "feet", "toe",
-)  # fmt: skip
 
 
 def doubts(positive: str, negative: str) -> list[str]:

@@ -40,7 +40,7 @@ _FORMATS = {
 }  # fmt: skip
 
 
-def load(path: Path, *, max_bytes: int = MAX_BYTES) -> Any:
+def load(path: Path) -> Any:
     """Return what a pickle holds.
 
     Strings that Python 2 wrote as bytes are read as Latin-1.
@@ -48,16 +48,15 @@ def load(path: Path, *, max_bytes: int = MAX_BYTES) -> Any:
     Raises
     ------
     BadInput
-        Where the file cannot be read, is larger than ``max_bytes``, is no complete pickle, or asks for anything but
+        Where the file cannot be read, is larger than 16 MiB, is no complete pickle, or asks for anything but
         plain data and NumPy numbers; the message names what it asked for.
     """
     try:
-        size = path.stat().st_size
-        data = path.read_bytes() if size <= max_bytes else b""
+        if (size := path.stat().st_size) > MAX_BYTES:
+            raise BadInput(f"{path} has {size:,} bytes; allowed for a pickle of annotations: {MAX_BYTES:,}")
+        data = path.read_bytes()
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}") from None
-    if size > max_bytes:
-        raise BadInput(f"{path} has {size:,} bytes; allowed for a pickle of annotations: {max_bytes:,}")
     try:
         _refuse_harmful(data)
         return _Unpickler(io.BytesIO(data), encoding="latin1").load()
@@ -76,43 +75,34 @@ class _Refused(Exception):  # noqa: N818 - reads as what happened
 
 def _refuse_harmful(data: bytes) -> None:
     """Walk through the instructions without carrying them out; raise where one could harm."""
+    depths: list[int] = []  # of each stack item: how deep the tuples in it are
+    marks: list[int] = []  # where in the stack a mark lies
     memo: dict[int, int] = {}
-    depths: list[int | None] = []  # one entry for each stack item: its tuple depth, None for a mark
     for step, (opcode, argument, _) in enumerate(pickletools.genops(data)):
-        name = opcode.name
+        name, taken = opcode.name, opcode.stack_before
         if name not in _ALLOWED:
             named = f" {str(argument).replace(' ', '.', 1)!r}" if name == "INST" else ""
             raise _Refused(f"the instruction {name}{named}")
-        if name in {"PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"}:
+        if name == "MARK":
+            marks.append(len(depths))
+        elif name in {"PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"}:
             slot = len(memo) if argument is None else int(str(argument))
             # the unpickler reserves room for every lower number too; real ones are counted up as objects are made
             if slot > step:
                 raise _Refused(f"memory slot {slot:,}")
-            memo[slot] = depths[-1] or 0
+            memo[slot] = depths[-1]
         elif name in {"GET", "BINGET", "LONG_BINGET"}:
             depths.append(memo.get(int(str(argument)), 0))
         else:
-            taken = _taken(opcode, depths)
-            deep = 1 + max(taken, default=0) if "TUPLE" in name else 0
+            mark = pickletools.markobject
+            start = marks.pop() - taken.index(mark) if mark in taken else len(depths) - len(taken)
+            deep = 1 + max(depths[start:], default=0) if "TUPLE" in name else 0
             if deep > MAX_TUPLE_DEPTH:
                 raise _Refused(f"tuples more than {MAX_TUPLE_DEPTH} deep")
-            depths.extend(None if kind is pickletools.markobject else deep for kind in opcode.stack_after)
+            depths[start:] = [deep] * len(opcode.stack_after)
 
 
-def _taken(opcode: pickletools.OpcodeInfo, depths: list[int | None]) -> list[int]:
-    """Take from the stack what an instruction takes; return the tuple depths of it."""
-    taken = []
-    before = list(opcode.stack_before)
-    if pickletools.markobject in before:
-        while (depth := depths.pop()) is not None:
-            taken.append(depth)
-        before = before[: before.index(pickletools.markobject)]
-    for _ in before:
-        taken.append(depths.pop() or 0)  # noqa: PERF401 - pop changes the list
-    return taken
-
-
-class _Made:
+class _StandIn:
     """A stand-in for a callable that a pickle names; a pickle cannot change it."""
 
     __slots__ = ("_make",)
@@ -181,17 +171,16 @@ def _encode(text: object, encoding: object = "latin1") -> bytes:
     return text.encode("latin1")
 
 
-_ARRAY_CLASS = _Made(lambda *_: _Array())
-_RECONSTRUCT = _Made(lambda *_: _Array())
-_SCALAR = _Made(_scalar)
+_NEW_ARRAY = _StandIn(lambda *_: _Array())
+_SCALAR = _StandIn(_scalar)
 _STAND_INS = {
-    ("numpy", "dtype"): _Made(_Dtype),
-    ("numpy", "ndarray"): _ARRAY_CLASS,
-    ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,
-    ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,
+    ("numpy", "dtype"): _StandIn(_Dtype),
+    ("numpy", "ndarray"): _NEW_ARRAY,
+    ("numpy.core.multiarray", "_reconstruct"): _NEW_ARRAY,
+    ("numpy._core.multiarray", "_reconstruct"): _NEW_ARRAY,
     ("numpy.core.multiarray", "scalar"): _SCALAR,
     ("numpy._core.multiarray", "scalar"): _SCALAR,
-    ("_codecs", "encode"): _Made(_encode),
+    ("_codecs", "encode"): _StandIn(_encode),
 }
 
 

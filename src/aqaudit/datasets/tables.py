@@ -7,7 +7,7 @@ import io
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -52,17 +52,17 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelTable:
-    """A table of labels: ``lines`` are the rows' numbers in the file, ``clips`` the texts that name their clips."""
+    """A table of labels: ``lines`` are the rows' numbers in the file, ``clips`` the texts that name their clips.
+
+    ``facts`` are what is no label, such as the performer of each row (an empty text where a row does not say), by the
+    key of ``clips.jsonl``.
+    """
 
     path: Path
     lines: tuple[int, ...]
     clips: tuple[str, ...]
-    facts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    columns: tuple[Column, ...] = ()
-
-    def fact(self, key: str, row: int) -> str:
-        """Return a fact of a row, such as its performer; the empty text where the table does not say."""
-        return self.facts[key][row] if key in self.facts else ""
+    facts: Mapping[str, tuple[str, ...]]
+    columns: tuple[Column, ...]
 
 
 def read_labels(path: Path) -> LabelTable:
@@ -107,11 +107,6 @@ def read_labels(path: Path) -> LabelTable:
     )
 
 
-def name_from(text: str) -> str:
-    """Return a name for an identifier: lower case, words joined by underscores; may be empty."""
-    return re.sub(r"\W+", "_", text.strip().lower()).strip("_")
-
-
 def _cells(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """Return the header and the rows with their line numbers, all cells stripped."""
     try:
@@ -154,7 +149,7 @@ def _check_shape(path: Path, header: Sequence[str], body: Iterable[tuple[int, Se
 def _column(header: str, values: tuple[str, ...], lines: Sequence[int], path: Path) -> Column:
     prefix, colon, rest = header.partition(":")
     prefix = prefix.strip().lower() if colon else ""
-    name = name_from(rest if prefix in {"error", "tag"} else header)
+    name = re.sub(r"\W+", "_", (rest if prefix in {"error", "tag"} else header).lower()).strip("_")
     if not name:
         raise BadInput(f"{path}: column {header!r} has no letters; give it a name")
     known = [value.lower() for value in values if value.lower() not in _UNKNOWN]

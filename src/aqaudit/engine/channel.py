@@ -1,23 +1,31 @@
-"""Attempts: one request is asked until an answer comes, the cause is not one that passes, or waiting takes too long."""
+"""The channel to a model: a request becomes calls, each is asked until an answer comes or it makes no sense to go on.
+
+Rate, budget and what ends a run early are kept here, in one place for all who ask.
+"""
 
 from __future__ import annotations
 
+import logging
 import math
 import random
 import shutil
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
 import anyio.lowlevel
 
-from aqaudit.engine.asking import Timed
+from aqaudit.core.records import MediaPart, Request, Shown, Slot
+from aqaudit.engine.journal import EarlierCall
 from aqaudit.engine.progress import Tally
-from aqaudit.models.call import FATAL, RETRYABLE, AskFailed, Call, Model
+from aqaudit.models.call import FATAL, RETRYABLE, AskFailed, Call, Model, Reply
 from aqaudit.models.settings import ModelEntry
+from aqaudit.prompts.framing import option_words
+
+_log = logging.getLogger(__name__)
 
 #: So many attempts in a row with a cause that says "this model cannot be used" stop the model.
 BREAKER = 10
@@ -25,6 +33,12 @@ BREAKER = 10
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 60.0
 #: Below so much free space nothing more is asked.
 DISK_RESERVE = 32 * 2**20
+#: Seconds between two looks at the free space.
+_DISK_EVERY_S = 0.5
+#: Most attempts at one request; a broken reply may have been paid for, so it is asked for less often.
+_MOST, _MOST_AFTER_BAD_RESPONSE = 8, 3
+#: The provider keeps the time limit itself; this much later it is kept for one that forgot.
+_GRACE_S = 5.0
 
 
 class RateLimit:
@@ -97,27 +111,19 @@ class Budget:
     highest: dict[str, float] = field(default_factory=dict)
     _ended: anyio.Event = field(default_factory=anyio.Event)
 
-    def spent_requests(self) -> str | None:
-        """Say that no further request may start because of their number, or None."""
-        over = self.max_requests is not None and self.requests >= self.max_requests
-        return f"--max-requests {self.max_requests} reached" if over else None
+    def hold(self, model: str) -> float | None:
+        """Count a request that is about to be sent, and return the money held for it.
 
-    def short_of_money(self, model: str) -> str | None:
-        """Say that one more request to a model might pass the money limit, or None."""
-        if self.max_usd is None:
-            return None
-        each = self._price(model)
+        None where one more request to the model might pass the money limit.
+        """
+        price = self.highest.get(model, self.guess_usd.get(model, 0.0))
         first_is_out = model not in self.highest and self.in_flight[model] > 0
-        if self.usd + self.reserved + each <= self.max_usd and not first_is_out:
+        if self.max_usd is not None and (self.usd + self.reserved + price > self.max_usd or first_is_out):
             return None
-        return f"--max-usd {self.max_usd:g} reached: {self.usd:.4f} USD spent, next request up to {each:.4f} USD"
-
-    def start(self, model: str) -> float:
-        """Count a request that is about to be sent; return the money put aside for it."""
         self.requests += 1
         self.in_flight[model] += 1
-        self.reserved += (held := self._price(model))
-        return held
+        self.reserved += price
+        return price
 
     def end(self, model: str, held: float, usd: float | None) -> None:
         """Count what came of it; None when it failed or has no price."""
@@ -133,78 +139,69 @@ class Budget:
         """Wait until a request in flight has ended."""
         await self._ended.wait()
 
-    def _price(self, model: str) -> float:
-        return self.highest.get(model, self.guess_usd.get(model, 0.0))
-
-
-class DiskWatch:
-    """Tells, at most twice a second, whether the folder's disk has room for more answers."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._checked = -1.0
-        self._full: str | None = None
-
-    def refusal(self) -> str | None:
-        """Say that the disk is full, or None."""
-        now = time.monotonic()
-        if now - self._checked > 0.5:
-            free = shutil.disk_usage(self._folder).free
-            self._full = f"disk full: {free // 2**20} MiB free for {self._folder}" if free < DISK_RESERVE else None
-            self._checked = now
-        return self._full
-
 
 class StopAsking(Exception):  # noqa: N818 - not an error: the request stays unasked
     """The run is ending; the request is left for the next one."""
 
 
 class StopController:
-    """What ends a run early: a signal, a budget, a full disk. What is in flight is finished, nothing more started."""
+    """What ends a run early: a signal, a budget, a full disk. What is in flight is finished, nothing more started.
 
-    def __init__(self, disk: DiskWatch, budget: Budget) -> None:
-        self._disk = disk
+    ``reason`` says why the run is ending, None while it is not.
+    """
+
+    def __init__(self, folder: Path, budget: Budget) -> None:
         self.budget = budget
         self.reason: str | None = None
+        self._folder = folder
+        self._looked_at_disk = -math.inf
         self._event = anyio.Event()
-
-    @property
-    def on(self) -> bool:
-        """Whether the run is ending."""
-        return self.reason is not None
 
     def stop(self, reason: str) -> None:
         """End the run; the first reason given stands."""
         if self.reason is None:
             self.reason = reason
+            _log.info("ending the run: %s", reason)
             self._event.set()
 
     def check(self) -> None:
         """Raise :class:`StopAsking` when nothing more may be asked."""
-        if not self.on and (reason := self._disk.refusal() or self.budget.spent_requests()):
-            self.stop(reason)
-        if self.on:
+        now, most = time.monotonic(), self.budget.max_requests
+        if now - self._looked_at_disk > _DISK_EVERY_S:
+            self._looked_at_disk = now
+            free = shutil.disk_usage(self._folder).free
+            if free < DISK_RESERVE:
+                self.stop(f"disk full: {free // 2**20} MiB free for {self._folder}")
+        if most is not None and self.budget.requests >= most:
+            self.stop(f"--max-requests {most} reached")
+        if self.reason is not None:
             raise StopAsking
 
     async def admit(self, model: str, breaker: Breaker) -> float:
-        """Let one request start, once money is sure to be left for it; return the money put aside.
+        """Let one request start, once money is sure to be left for it; return the money held for it.
 
         Raises
         ------
         StopAsking
             The run is ending, or the model was given up meanwhile.
         """
-        self.check()
-        while reason := self.budget.short_of_money(model):
-            # What is in flight may turn out cheaper than was put aside for it.
-            if self.budget.in_flight.total() == 0:
-                self.stop(reason)
-            else:
-                await self.budget.wait_for_an_end()
+        budget = self.budget
+        while True:
             self.check()
-        if breaker.opened:
-            raise StopAsking
-        return self.budget.start(model)
+            if breaker.opened:
+                raise StopAsking
+            held = budget.hold(model)
+            if held is not None:
+                return held
+            # What is in flight may turn out cheaper than the money held for it.
+            if budget.in_flight.total() == 0:
+                price = budget.highest.get(model, budget.guess_usd.get(model, 0.0))
+                self.stop(
+                    f"--max-usd {budget.max_usd:g} reached: {budget.usd:.4f} USD spent, "
+                    f"next request up to {price:.4f} USD"
+                )
+            else:
+                await budget.wait_for_an_end()
 
     async def pause(self, seconds: float, breaker: Breaker) -> bool:
         """Wait before an attempt; return False when the run or the model is given up meanwhile."""
@@ -217,14 +214,7 @@ class StopController:
 
                 group.start_soon(watch, self._event)
                 group.start_soon(watch, breaker.event)
-        return not (self.on or breaker.opened)
-
-
-_MOST = 8
-#: A broken reply may have been paid for, so it is asked for less often.
-_MOST_AFTER_BAD_RESPONSE = 3
-#: The provider keeps the time limit itself; this much later it is kept for one that forgot.
-_GRACE_S = 5.0
+        return not (self.reason or breaker.opened)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -263,6 +253,7 @@ class Attempts:
             The run is ending, or the model was given up.
         """
         channel, waited, attempt = self.channel, 0.0, 0
+        what = f"{call.request.answer_key[:12]} of models.{channel.name}"
         while True:
             channel.controller.check()
             turn = channel.rate.turn()
@@ -272,18 +263,27 @@ class Attempts:
             attempt += 1
             self.count += 1
             try:
-                return await self._once(call, held)
+                timed = await self._once(call, held)
             except AskFailed as failed:
                 channel.breaker.failure(failed)
                 wait = back_off(attempt, failed, channel.rng)
                 most = _MOST_AFTER_BAD_RESPONSE if failed.cause == "bad_response" else _MOST
                 over = failed.cause not in RETRYABLE or attempt >= most or waited + wait > channel.max_wait_s
-                if over or channel.breaker.opened:
+                again = "" if over or channel.breaker.opened else f"; again in {wait:.1f} s"
+                _log.info("asked %s, attempt %d: %s: %s%s", what, attempt, failed.cause, failed.message, again)
+                if not again:
                     raise
                 channel.tally.retries += 1
                 if not await channel.controller.pause(wait, channel.breaker):
                     raise
                 waited += wait
+            else:
+                reply = timed.reply
+                _log.info(
+                    "asked %s, attempt %d: answered in %.2f s, finish reason %s, tokens in %s, out %s",
+                    what, attempt, timed.seconds, reply.finish_reason, reply.input_tokens, reply.output_tokens,
+                )  # fmt: skip
+                return timed
 
     async def _once(self, call: Call, held: float) -> Timed:
         channel = self.channel
@@ -317,6 +317,99 @@ def slipped_out(error: Exception, name: str, timeout_s: float) -> AskFailed:
 
     A message of unknown origin could hold a key, so only its kind is kept.
     """
+    _log.debug("the provider of models.%s let an exception slip out", name, exc_info=error)
     if isinstance(error, TimeoutError):
         return AskFailed("timeout", f"no answer within {timeout_s:g} s")
     return AskFailed("internal", f"{type(error).__name__} in the provider of model '{name}'")
+
+
+#: The kind of file that goes into a prompt as words.
+TEXT = "text/plain"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timed:
+    """A reply and how long it took."""
+
+    reply: Reply
+    seconds: float
+
+
+async def ask_chain(
+    request: Request,
+    shown: Sequence[Shown],
+    earlier: Sequence[EarlierCall],
+    ask: Callable[[Call], Awaitable[Timed]],
+    keep: Callable[[EarlierCall], Awaitable[None]],
+) -> tuple[Timed, list[EarlierCall]]:
+    """Ask a chain's steps in turn; return the last reply and the earlier ones.
+
+    Parameters
+    ----------
+    shown
+        What is shown: the performances asked about in their order, then those of the examples.
+    earlier
+        Replies that an interrupted attempt already brought: those steps are not asked again.
+    ask
+        Asks one call, with retries.
+    keep
+        Stores the reply of an earlier step at once.
+
+    Raises
+    ------
+    AskFailed
+        A step brought no answer.
+    """
+    steps = request.chain.steps
+    done = list(earlier[: len(steps) - 1])
+    for index in range(len(done), len(steps)):
+        final = index == len(steps) - 1
+        timed = await ask(call_of(request, shown, done, index))
+        if final:
+            return timed, done
+        done.append(earlier_call(index, steps[index].name, timed))
+        await keep(done[-1])
+    raise AssertionError("a chain has at least one step")
+
+
+def call_of(request: Request, shown: Sequence[Shown], done: Sequence[EarlierCall], index: int) -> Call:
+    """Return a step of a chain as a call: its text, media in their places, and the replies to earlier steps."""
+    steps = request.chain.steps
+    asked = 1 if request.question.other is None else 2
+    parts: list[str | MediaPart] = []
+    for part in steps[index].parts:
+        if not isinstance(part, Slot):
+            parts.append(part)
+            continue
+        number = (part.step or 1) - 1
+        if part.name == "step":
+            parts.append(done[number].said)
+            continue
+        # Examples come behind the performances asked about.
+        place = {"first": 0, "second": 1, "shot": asked + number}[part.name]
+        parts += [one.path.read_text(encoding="utf-8") if one.mime == TEXT else one for one in shown[place].parts]
+    final = index == len(steps) - 1
+    return Call(
+        parts=tuple(parts),
+        request=request,
+        option_words=option_words(request.question, request.cell.answer_words) if final else (),
+        seed=request.seed,
+        final=final,
+    )
+
+
+def earlier_call(index: int, name: str, timed: Timed) -> EarlierCall:
+    """Return the reply to a step as the journal keeps it."""
+    reply = timed.reply
+    return EarlierCall(
+        step=index,
+        name=name,
+        said=reply.text,
+        reasoning=reply.reasoning,
+        finish_reason=reply.finish_reason,
+        input_tokens=reply.input_tokens,
+        output_tokens=reply.output_tokens,
+        reasoning_tokens=reply.reasoning_tokens,
+        seconds=timed.seconds,
+        usd=reply.usd,
+    )

@@ -1,4 +1,8 @@
-"""What fits a model's window with 0, 1, 2 and 4 examples, from headers of the clips at hand; nothing is decoded."""
+"""The dry run: what a run would ask, send and cost, and what fits each model's window; from headers and prices alone.
+
+What media cost in tokens and how much a window holds are rules of the vendors, by model family, not measurements. No
+model is asked and no frame decoded.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,22 @@ from aqaudit.media.source import SourceInfo
 from aqaudit.models.settings import ModelEntry
 from aqaudit.study.plan import PlannedDataset
 from aqaudit.study.questions import shuffled
-from aqaudit.study.requests import media_spec, shown_in_order
+from aqaudit.study.requests import cells_of, media_spec, shown_in_order
+
+#: Numbers of examples that the table is about; those of the study are added.
+SHOTS = (0, 1, 2, 4)
+#: Clips looked at in a data set.
+_FIT_SAMPLE = 2000
+_LABEL = 30
+#: Tokens of a question's text and of an example's, about: the longest prompt with a guideline has 400.
+_TEXT = 400
+
+#: Requests a model's figures are estimated from; the plan's order makes any prefix a random sample.
+_SAMPLE = 2000
+#: Assumed length of an answer in tokens, without and with thinking. Ours, not measured on a particular model.
+_OUTPUT, _OUTPUT_THINKING = 150, 2000
+#: Tokens of one moment of pose as text: a line of about a hundred characters, mostly figures.
+_LINE = 50.0
 
 #: Characters a token, for English text.
 CHARACTERS = 4.0
@@ -145,14 +164,6 @@ def media_tokens(entry: ModelEntry, size: tuple[int, int], max_side: int, frames
     return family(entry).tokens(entry, max(1.0, width * scale), max(1.0, height * scale), frames, form)
 
 
-#: Requests a model's figures are estimated from; the plan's order makes any prefix a random sample.
-_SAMPLE = 2000
-#: Assumed length of an answer in tokens, without and with thinking. Ours, not measured on a particular model.
-_OUTPUT, _OUTPUT_THINKING = 150, 2000
-#: Tokens of one moment of pose as text: a line of about a hundred characters, mostly figures.
-_LINE = 50.0
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelEstimate:
     """What one model would be asked; token and money figures are estimates, ``usd`` is None for an unknown price."""
@@ -280,15 +291,6 @@ def first_prices(prepared: Prepared) -> dict[str, float]:
     return prices
 
 
-#: Numbers of examples that the table is about; those of the study are added.
-SHOTS = (0, 1, 2, 4)
-#: Clips looked at in a data set.
-_FIT_SAMPLE = 2000
-_LABEL = 30
-#: Tokens of a question's text and of an example's, about: the longest prompt with a guideline has 400.
-_TEXT = 400
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
     """One row: tokens of a clip, and for each number of examples the share of clips whose request fits.
@@ -320,16 +322,16 @@ def fits(prepared: Prepared) -> list[Fit]:
 def _of(prepared: Prepared, name: str, entry: ModelEntry, planned: PlannedDataset) -> list[Fit]:
     rows = []
     dataset = planned.dataset
-    people = shuffled(dataset.performances, prepared.study.seed)[:_FIT_SAMPLE]
+    people = shuffled(dataset.performances, prepared.study.spec.seed)[:_FIT_SAMPLE]
     shots = sorted({*SHOTS, *prepared.study.spec.grid.shots})
     for clips in (1, 2):
         kinds = [kind for kind in planned.tasks if (kind == "prefer") == (clips == 2)]
-        cells: dict[str, Cell] = {}
+        sampled: dict[str, Cell] = {}
         for kind in kinds:
-            for cell in prepared.study.cells(kind, name, dataset.name):
+            for cell in cells_of(prepared.study, kind, name, dataset.name):
                 if cell.perturbation != "text_only":
-                    cells.setdefault(cell.sampling, cell)
-        for sampling, cell in cells.items():
+                    sampled.setdefault(cell.sampling, cell)
+        for sampling, cell in sampled.items():
             each = []
             for performance in people:
                 info = prepared.sources.describe(performance)

@@ -1,14 +1,16 @@
 """The executor of a run: who prepares media and asks models. Threads of this process, or workers of a cluster.
 
-What is asked when, how often, how fast and for how much money is decided elsewhere, whoever does the work.
+What is asked when, how often, how fast and for how much money is decided elsewhere, whoever does the work. The media
+cache has each clip prepared once for all who show it.
 """
 
 from __future__ import annotations
 
+import logging
 import os
+import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -16,27 +18,29 @@ from typing import Protocol
 import anyio
 from anyio import to_thread
 
-from aqaudit.core.keys import digest, show_fields
+from aqaudit.core.keys import digest, spec_json, window_json
 from aqaudit.core.records import KINDS, BadInput, MediaSpec, Performance, Shown
 from aqaudit.engine.journal import Journal
-from aqaudit.engine.preparation import MediaSources, Prepared
+from aqaudit.engine.preparation import Prepared
 from aqaudit.media.cache import MediaStore
 from aqaudit.media.poses import Poses
-from aqaudit.media.prepare import prepare, prepare_all
+from aqaudit.media.prepare import prepare
 from aqaudit.models.call import AskFailed, Model
 from aqaudit.models.catalog import open_model
 from aqaudit.models.settings import ModelEntry
-from aqaudit.study.requests import media_spec
+from aqaudit.study.requests import cells_of, media_spec
 from aqaudit.study.study import Study
 
+_log = logging.getLogger(__name__)
+
 _REMEMBERED = 4096
-#: Ways of job that need no pixel of the clip itself, or pixels of another one.
+#: Ways of showing a clip that need no pixel of the clip itself, or pixels of another one.
 _APART = frozenset({"text_only", "swapped"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrepareJob:
-    """What is to be prepared of one performance: ways of job it by their keys.
+    """What is to be prepared of one performance: ways of showing it by their keys.
 
     ``key`` is the one that was asked for, ``source`` the SHA-256 of the performance's file, ``instead`` the performance
     whose clip is shown in this one's place, where clips are swapped.
@@ -59,19 +63,22 @@ def run_job(job: PrepareJob, store: MediaStore, poses: Poses) -> dict[str, Shown
     OSError
         The store cannot be written.
     """
-    performance, wanted, source = job.performance, job.wanted, job.source
+    performance, wanted, source, began = job.performance, job.wanted, job.source, time.monotonic()
     if len(wanted) > 1:
         try:
-            made = prepare_all(performance, list(wanted.values()), store, poser=poses, draw=source)
+            made = prepare(performance, list(wanted.values()), store, poser=poses, draw=source)
+            _log.debug("showed %s in %d ways: %.2f s", source[:12], len(wanted), time.monotonic() - began)
             return dict(zip(wanted, made, strict=True))
-        except BadInput:
-            pass
-    spec = wanted[job.key]
-    return {job.key: prepare(performance, spec, store, poser=poses, instead=job.instead, draw=source)}
+        except BadInput as error:
+            _log.debug("cannot show %s in all %d ways: %s", source[:12], len(wanted), error)
+    alone = [wanted[job.key]]
+    (shown,) = prepare(performance, alone, store, poser=poses, instead=job.instead, draw=source)
+    _log.debug("showed %s in 1 way: %.2f s", source[:12], time.monotonic() - began)
+    return {job.key: shown}
 
 
 class MediaCache:
-    """Has media prepared, which are kept in the store, and remembers which job led to which files.
+    """Has media prepared, each once, and remembers which way of showing a clip led to which files.
 
     All ways in which a study shows a clip are prepared from one decode, when the first of them is asked for.
     """
@@ -80,19 +87,18 @@ class MediaCache:
         self,
         folder: Path,
         make: Callable[[PrepareJob], Awaitable[dict[str, Shown]]],
-        sources: MediaSources,
-        study: Study,
+        prepared: Prepared,
         journal: Journal,
         in_journal: Callable[..., Awaitable[object]],
     ) -> None:
         self._folder = folder
         self._make = make
-        self._sources = sources
+        self._sources, self._poses = prepared.sources, prepared.poses
         self._journal = journal
         self._in_journal = in_journal
         self._ready: OrderedDict[str, Shown] = OrderedDict()
         self._under_way: dict[str, anyio.Event] = {}
-        self._together = {image: _ways(study, image=image) for image in (True, False)}
+        self._together = {image: _ways(prepared.study, image=image) for image in (True, False)}
 
     async def show(self, performance: Performance, spec: MediaSpec, instead: Performance | None = None) -> Shown:
         """Return what a model is shown; two who ask for the same thing wait for one preparation.
@@ -110,15 +116,26 @@ class MediaCache:
         if key in self._ready:
             self._ready.move_to_end(key)
             return self._ready[key]
-        batch = {key: spec}
+        wanted = {key: spec}
         if spec.perturbation not in _APART and (spec.form != "none" or spec.view == "pose_text"):
-            for other in self._together[self._sources.is_image(performance)]:
-                batch.setdefault(self._key(performance, other), other)
-        wanted = {k: s for k, s in batch.items() if k not in self._ready and k not in self._under_way}
+            for other in self._together[self._sources.describe(performance).kind == "image"]:
+                name = self._key(performance, other)
+                if name not in self._ready and name not in self._under_way:
+                    wanted.setdefault(name, other)
         event = anyio.Event()
         self._under_way.update(dict.fromkeys(wanted, event))
         try:
-            made = await self._prepare(key, wanted, performance, instead)
+            earlier = await self._in_journal(self._journal.shown, key, self._folder)
+            if isinstance(earlier, Shown):
+                made = {key: earlier}
+            else:
+                source = self._sources.content_hash(performance)
+                job = PrepareJob(key=key, wanted=wanted, performance=performance, instead=instead, source=source)
+                made = await self._make(job)
+                for name, shown in made.items():
+                    await self._in_journal(self._journal.add_shown, name, shown, self._folder)
+        except BadInput as error:
+            raise AskFailed("media", str(error)) from error
         finally:
             for name in wanted:
                 self._under_way.pop(name)
@@ -129,35 +146,19 @@ class MediaCache:
         return made[key]
 
     def _key(self, performance: Performance, spec: MediaSpec, instead: Performance | None = None) -> str:
-        text = ""
+        texts = []
         for one in (performance, instead):
             if one is not None:
-                pose = f"~{self._sources.pose_identity(one)}" if spec.posed else ""
-                text += f"{self._sources.content_hash(one)}{pose} {show_fields(one, spec)}"
-        return digest(text)
-
-    async def _prepare(
-        self, key: str, wanted: dict[str, MediaSpec], performance: Performance, instead: Performance | None
-    ) -> dict[str, Shown]:
-        earlier = await self._in_journal(self._journal.shown, key, self._folder)
-        if earlier is not None:
-            return {key: earlier}  # type: ignore[dict-item]
-        source = self._sources.content_hash(performance)
-        job = PrepareJob(key=key, wanted=wanted, performance=performance, instead=instead, source=source)
-        try:
-            made = await self._make(job)
-        except BadInput as error:
-            raise AskFailed("media", str(error)) from error
-        for name, shown in made.items():
-            await self._in_journal(self._journal.add_shown, name, shown, self._folder)
-        return made
+                pose = f"~{self._poses.identity(one)}" if spec.posed else ""
+                texts.append(f"{self._sources.content_hash(one)}{pose} {spec_json(spec)}{window_json(one)}")
+        return digest("".join(texts))
 
 
 def _ways(study: Study, *, image: bool) -> tuple[MediaSpec, ...]:
     """Return every way in which a study shows a performance's own clip."""
     ways: dict[MediaSpec, None] = {}
     for model, entry in study.models.items():
-        for cell in (cell for kind in KINDS for cell in study.cells(kind, model)):
+        for cell in (cell for kind in KINDS for cell in cells_of(study, kind, model)):
             spec = media_spec(cell, entry, image=image, options=study.show_options)
             if spec.perturbation not in _APART:
                 ways[spec] = None
@@ -188,7 +189,7 @@ class ThreadExecutor:
     def __init__(self, prepared: Prepared) -> None:
         self.media = prepared.options.out / "media"
         self._store = MediaStore(self.media)
-        self._poses = prepared.sources.poses
+        self._poses = prepared.poses
         self._threads = anyio.CapacityLimiter(os.cpu_count() or 1)
 
     def open(self, name: str, entry: ModelEntry) -> Model:
@@ -205,21 +206,3 @@ class ThreadExecutor:
     async def prepare(self, job: PrepareJob) -> dict[str, Shown]:
         """Prepare media in a thread, one for each core at once."""
         return await to_thread.run_sync(run_job, job, self._store, self._poses, limiter=self._threads)
-
-
-@contextmanager
-def opened_executor(prepared: Prepared) -> Iterator[Executor]:
-    """Gather the executor that a run asks for, and let it go at the end.
-
-    Raises
-    ------
-    BadInput
-        There is no cluster to work on.
-    """
-    if prepared.options.engine == "ray":
-        from aqaudit.engine.ray import workers  # noqa: PLC0415 - an extra
-
-        with workers(prepared) as executor:
-            yield executor
-    else:
-        yield ThreadExecutor(prepared)

@@ -1,13 +1,11 @@
-"""The state of a run folder, read while a run may be going on."""
+"""The output folder of a run: whose it is, what is exported into it, and its state, also while a run is going on."""
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
 import sqlite3
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -16,6 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
+from aqaudit.core.locks import LOCK, is_locked, locked
 from aqaudit.core.records import BadInput, Dataset
 from aqaudit.core.table import copy_to_parquet, write_parquet
 from aqaudit.engine.follow_ups import write_trace_tests
@@ -27,7 +26,6 @@ from aqaudit.engine.traces import write_trace_steps
 JOURNAL = "answers.sqlite"
 #: What the report must know of the data sets: licence, citation, whether their pictures may be shown.
 DATASETS = "datasets.json"
-_LOCK = ".lock"
 
 
 @contextmanager
@@ -48,7 +46,7 @@ def opened(path: Path, study: str) -> Iterator[Journal]:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadInput(f"{path}: cannot be made: {error.strerror}") from error
-    with _locked(path):
+    with locked(path):
         journal = Journal(path / JOURNAL)
         try:
             journal.set_meta({"study": study})
@@ -74,50 +72,8 @@ def _foreign(path: Path) -> bool:
     if not path.is_dir():
         return True
     # A run that was killed before its first answer leaves only its own empty beginnings.
-    own = {_LOCK, "media", JOURNAL, f"{JOURNAL}-wal", f"{JOURNAL}-shm", f"{JOURNAL}-journal"}
+    own = {LOCK, "media", JOURNAL, f"{JOURNAL}-wal", f"{JOURNAL}-shm", f"{JOURNAL}-journal"}
     return any(entry.name not in own or (entry.name == JOURNAL and entry.is_dir()) for entry in path.iterdir())
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    try:
-        handle = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise BadInput(f"{path}: cannot be written to: {error.strerror}; choose another --out") from None
-    try:
-        if not _taken(handle):
-            raise BadInput(f"{path}: another run is writing to this folder; wait for it or choose another --out")
-        yield
-    finally:
-        os.close(handle)
-
-
-def _taken(handle: int) -> bool:
-    # "aqaudit status" holds the lock for a moment to see whether it is free: a moment later it is.
-    for wait in (0.05, 0.2, None):
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if wait is not None:
-                time.sleep(wait)
-        else:
-            return True
-    return False
-
-
-def is_locked(path: Path) -> bool:
-    """Tell whether a run is writing to a folder now."""
-    if not (path / _LOCK).is_file():
-        return False
-    handle = os.open(path / _LOCK, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    else:
-        return False
-    finally:
-        os.close(handle)
 
 
 def keep_study(path: Path, text: str) -> None:

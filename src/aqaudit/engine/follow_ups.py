@@ -1,8 +1,7 @@
-"""Reasoning put to the test: cut off early, and with a planted mistake, the same question asked again.
+"""Follow-ups: what a run asks about its answers afterwards. Each reply is kept, none is asked for twice.
 
-After Lanham et al., Measuring faithfulness in chain-of-thought reasoning (arXiv 2307.13702): an answer that stays the
-same however early its reasoning is cut off, or whatever stands in it, did not come from it. Each test is one more call
-behind the question as it was asked, with the same media.
+Here reasoning is put to the test: cut off early, or with a mistake put into it, and the same question asked again. The
+judges that tag the steps of reasoning are in :mod:`aqaudit.engine.traces`.
 """
 
 from __future__ import annotations
@@ -16,14 +15,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
+import anyio
 import polars as pl
 
 from aqaudit.core.auxiliary import SCHEMAS
 from aqaudit.core.keys import REQUEST_FORMAT, canonical_json
 from aqaudit.core.records import Request
 from aqaudit.core.table import write_parquet
-from aqaudit.engine.asking import Timed, final_call
-from aqaudit.engine.channel import Attempts, ModelChannel, StopAsking
+from aqaudit.engine.channel import Attempts, ModelChannel, StopAsking, Timed, call_of
 from aqaudit.engine.executor import MediaCache
 from aqaudit.engine.journal import FollowUp, Journal
 from aqaudit.engine.parse import NEEDED, parsed_row
@@ -35,6 +34,20 @@ from aqaudit.study.requests import PlannedRequest, ways_of_showing
 from aqaudit.study.study import TraceTestsSpec
 from aqaudit.traces import rules
 from aqaudit.traces.rules import CONCLUSION, OBSERVATION
+
+#: The auxiliary table that tests of reasoning are written to, and the template of their words.
+FILE = "trace_tests.parquet"
+TEMPLATE = "trace_tests"
+#: Purposes under which replies are kept in the journal.
+EARLY, MISTAKE = "early", "mistake"
+#: Kind of question -> the column that holds its answer.
+_ANSWERS = {
+    "verify": "says_correct",
+    "detect": "says_correct",
+    "choose": "choice",
+    "prefer": "prefer",
+    "score": "score",
+}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,7 +82,7 @@ class FollowUpContext:
     @property
     def open(self) -> bool:
         """Whether more may be asked."""
-        return not self.channel.controller.on and not self.channel.breaker.opened
+        return not self.channel.controller.reason and not self.channel.breaker.opened
 
     async def ask(self, calls: list[Call], *, key: str, answer_key: str, purpose: str, part: str) -> str | None:
         """Ask once, keep the reply, and return its text; None where it was asked before, or brought none.
@@ -103,7 +116,7 @@ class FollowUpContext:
             usd=reply.usd,
             asked_at=datetime.now(UTC),
         )
-        if not await self.keep(self.journal.followups.add, kept):
+        if not await self.keep(self.journal.add_follow_up, kept):
             return None
         self.tally.asked += 1
         return reply.text
@@ -146,20 +159,8 @@ class FollowUpTask(Protocol):
 
 def follow_up_key(purpose: str, entry: ModelEntry, *texts: str) -> str:
     """Return the key of a follow-up: of its purpose, its words and the model's settings, as an answer's key is."""
-    parts = (REQUEST_FORMAT, purpose, *texts, canonical_json(entry.key_settings()))
+    parts = (REQUEST_FORMAT, purpose, *texts, canonical_json(entry.key_settings))
     return hashlib.sha256("\n".join(hashlib.sha256(part.encode()).hexdigest() for part in parts).encode()).hexdigest()
-
-
-FILE = "trace_tests.parquet"
-TEMPLATE = "trace_tests"
-EARLY, MISTAKE = "early", "mistake"
-_ANSWERS = {
-    "verify": "says_correct",
-    "detect": "says_correct",
-    "choose": "choice",
-    "prefer": "prefer",
-    "score": "score",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,12 +185,12 @@ def tests_of(trace: str, spec: TraceTestsSpec) -> list[Test]:
     made = []
     for share in spec.early:
         shown = reasons[: round(share * len(reasons))]
-        section = sections.section("early" if shown else "none")[0].text
+        section = sections.text("early" if shown else "none")
         made.append(Test(purpose=EARLY, part=f"{share:g}", text=fill(section, {"reasoning": "\n".join(shown)})))
     last = max((i for i, tag in enumerate(tags[: len(reasons)]) if tag == OBSERVATION), default=None)
     if spec.mistakes and last is not None:
         wrong = [*reasons[:last], opposite(reasons[last])]
-        text = fill(sections.section("mistake")[0].text, {"reasoning": "\n".join(wrong)})
+        text = fill(sections.text("mistake"), {"reasoning": "\n".join(wrong)})
         made.append(Test(purpose=MISTAKE, part=f"{(last + 1) / len(reasons):g}", text=text))
     return made
 
@@ -212,6 +213,7 @@ class TraceTests:
     _planned: Iterator[PlannedRequest] | None = None
     _left: int = 0
     _ready: list[tuple[PlannedRequest, Test]] = field(default_factory=list)
+    _turn: anyio.Lock = field(default_factory=anyio.Lock)
 
     @property
     def what(self) -> str:
@@ -220,7 +222,7 @@ class TraceTests:
 
     async def begin(self, context: FollowUpContext) -> None:
         """Look up what was tested before; plan the rest."""
-        context.done = await context.in_journal(context.journal.followups.keys, EARLY, MISTAKE)
+        context.done = await context.in_journal(context.journal.follow_up_keys, EARLY, MISTAKE)
         self._planned, self._left = islice(context.plan.planned(self.name), self.limit), self.spec.answers
 
     async def work(self, context: FollowUpContext) -> None:
@@ -240,30 +242,31 @@ class TraceTests:
             await context.ask(calls, key=key, answer_key=planned.answer_key, purpose=test.purpose, part=test.part)
 
     async def _next(self, context: FollowUpContext) -> tuple[PlannedRequest, Test] | None:
-        while not self._ready and self._left > 0 and self._planned is not None:
-            planned = next(self._planned, None)
-            if planned is None:
-                return None
-            if planned.template.cell.perturbation != "none":
-                continue
-            texts = await context.in_journal(context.journal.reasonings, [planned.answer_key])
-            trace = rules.trace_of(*texts.get(planned.answer_key, (None, None)))
-            if trace:
-                self._left -= 1
-                self._ready += [(planned, test) for test in reversed(tests_of(trace, self.spec))]
-        return self._ready.pop() if self._ready else None
+        async with self._turn:  # so that no more answers than asked for are tested, however many ask at once
+            while not self._ready and self._left > 0 and self._planned is not None:
+                planned = next(self._planned, None)
+                if planned is None:
+                    return None
+                if planned.template.cell.perturbation != "none":
+                    continue
+                texts = await context.in_journal(context.journal.reasonings, [planned.answer_key])
+                trace = rules.trace_of(*texts.get(planned.answer_key, (None, None)))
+                if trace:
+                    self._left -= 1
+                    self._ready += [(planned, test) for test in reversed(tests_of(trace, self.spec))]
+            return self._ready.pop() if self._ready else None
 
 
 async def _call(request: Request, test: Test, context: FollowUpContext) -> Call:
     shown = [await context.media_cache.show(*way) for way in ways_of_showing(request)]
     earlier = await context.in_journal(context.journal.earlier_calls, request.answer_key)
-    call = final_call(request, shown, earlier)
+    call = call_of(request, shown, earlier, len(request.chain.steps) - 1)
     return replace(call, parts=(*call.parts, test.text))
 
 
 def write_trace_tests(folder: Path, journal: Journal) -> None:
     """Write the auxiliary table: whether each test left the answer as it was; none where nothing was tested."""
-    replies = journal.followups.of(EARLY, MISTAKE)
+    replies = journal.follow_ups(EARLY, MISTAKE)
     if not replies:
         (folder / FILE).unlink(missing_ok=True)
         return

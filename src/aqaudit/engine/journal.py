@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,67 +21,6 @@ from aqaudit.core.keys import digest
 from aqaudit.core.records import BadInput, MediaPart, Request, Shown
 from aqaudit.core.schema import Answer
 from aqaudit.core.table import SCHEMA
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FollowUp:
-    """A reply to something asked about an answer: ``purpose`` says what, ``part`` which version or part of it."""
-
-    key: str
-    answer_key: str
-    purpose: str
-    model: str
-    part: str
-    said: str
-    finish_reason: str | None
-    model_version: str | None
-    input_tokens: int | None
-    output_tokens: int | None
-    seconds: float
-    usd: float | None
-    asked_at: datetime
-
-
-_FOLLOW_UP_COLUMNS = tuple(f.name for f in fields(FollowUp))
-_FOLLOW_UP_TABLE = f"followups ({', '.join(_FOLLOW_UP_COLUMNS)}, PRIMARY KEY (key))"
-
-
-class FollowUps:
-    """The follow-ups of a journal."""
-
-    def __init__(self, db: sqlite3.Connection, transaction: Callable[[], AbstractContextManager[None]]) -> None:
-        self._db = db
-        self._transaction = transaction
-
-    def keys(self, *purposes: str) -> set[str]:
-        """Return the keys of what brought a reply, for some purposes."""
-        marks = ",".join("?" * len(purposes))
-        return {row[0] for row in self._db.execute(f"SELECT key FROM followups WHERE purpose IN ({marks})", purposes)}
-
-    def of(self, *purposes: str) -> list[FollowUp]:
-        """Return the replies for some purposes, by answer and key."""
-        marks = ",".join("?" * len(purposes))
-        query = (
-            f"SELECT {', '.join(_FOLLOW_UP_COLUMNS)} FROM followups WHERE purpose IN ({marks}) ORDER BY answer_key, key"
-        )
-        return [
-            FollowUp(**{**dict(zip(_FOLLOW_UP_COLUMNS, row, strict=True)), "asked_at": datetime.fromisoformat(row[-1])})
-            for row in self._db.execute(query, purposes)
-        ]
-
-    def add(self, reply: FollowUp) -> None:
-        """Keep a reply: one commit."""
-        row = tuple(_follow_up_cell(value) for value in asdict(reply).values())
-        with self._transaction():
-            self._db.execute(f"INSERT OR IGNORE INTO followups VALUES ({', '.join('?' * len(row))})", row)
-
-
-def _follow_up_cell(value: object) -> Any:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="microseconds")
-    # Half a character, as a server may send of a picture sign that its token limit cut in two, cannot be stored.
-    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if isinstance(value, str) else value
-
 
 _VERSION = "1"
 _SQL_TYPES: dict[type, str] = {pl.Int64: "INTEGER", pl.Boolean: "INTEGER", pl.Float64: "REAL"}
@@ -134,6 +73,25 @@ class EarlierCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FollowUp:
+    """A reply to something asked about an answer: ``purpose`` says what, ``part`` which version or part of it."""
+
+    key: str
+    answer_key: str
+    purpose: str
+    model: str
+    part: str
+    said: str
+    finish_reason: str | None
+    model_version: str | None
+    input_tokens: int | None
+    output_tokens: int | None
+    seconds: float
+    usd: float | None
+    asked_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """New values of a stored answer's columns; ``item`` is the new digest of its item, where labels changed."""
 
@@ -148,6 +106,7 @@ class DiskFullError(OSError):
 
 _FAILURE_COLUMNS = tuple(f.name for f in fields(Failure))
 _CALL_COLUMNS = tuple(f.name for f in fields(EarlierCall))
+_FOLLOW_UP_COLUMNS = tuple(f.name for f in fields(FollowUp))
 _ANSWER_COLUMNS = ", ".join(f"{name} {_SQL_TYPES.get(type(dtype), 'TEXT')}" for name, dtype in SCHEMA.items())
 _TABLES = tuple(
     f"CREATE TABLE IF NOT EXISTS {table}"
@@ -155,7 +114,7 @@ _TABLES = tuple(
         f"answers ({_ANSWER_COLUMNS}, PRIMARY KEY (answer_key))",
         f"failures ({', '.join(_FAILURE_COLUMNS)}, PRIMARY KEY (answer_key))",
         f"calls (answer_key, {', '.join(_CALL_COLUMNS)}, PRIMARY KEY (answer_key, step))",
-        _FOLLOW_UP_TABLE,
+        f"followups ({', '.join(_FOLLOW_UP_COLUMNS)}, PRIMARY KEY (key))",
         "keys (answer_key PRIMARY KEY, sources, shown, prompt, model, draw, item) WITHOUT ROWID",
         "texts (sha256 PRIMARY KEY, text) WITHOUT ROWID",
         "shown (key PRIMARY KEY, files) WITHOUT ROWID",
@@ -173,7 +132,6 @@ class Journal:
             self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False)
         else:
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=_PATIENCE_S)
-        self.followups = FollowUps(self._db, self._transaction)
         if read_only:
             return
         self._db.execute("PRAGMA journal_mode = WAL")
@@ -338,7 +296,7 @@ class Journal:
 
     def fail(self, failure: Failure) -> None:
         """Keep a failure."""
-        row = tuple(_cell(name, value) for name, value in asdict(failure).items())
+        row = tuple(_cell(value) for value in asdict(failure).values())
         with self._transaction():
             self._db.execute(f"INSERT OR REPLACE INTO failures VALUES ({', '.join('?' * len(row))})", row)
 
@@ -347,8 +305,28 @@ class Journal:
         with self._transaction():
             self._db.execute(
                 f"INSERT OR REPLACE INTO calls VALUES ({', '.join('?' * (len(_CALL_COLUMNS) + 1))})",
-                (key, *(_cell(name, getattr(call, name)) for name in _CALL_COLUMNS)),
+                (key, *(_cell(getattr(call, name)) for name in _CALL_COLUMNS)),
             )
+
+    def follow_up_keys(self, *purposes: str) -> set[str]:
+        """Return the keys of the follow-ups that brought a reply, for some purposes."""
+        marks = ",".join("?" * len(purposes))
+        return {row[0] for row in self._db.execute(f"SELECT key FROM followups WHERE purpose IN ({marks})", purposes)}
+
+    def follow_ups(self, *purposes: str) -> list[FollowUp]:
+        """Return the replies to follow-ups for some purposes, by answer and key."""
+        columns, marks = ", ".join(_FOLLOW_UP_COLUMNS), ",".join("?" * len(purposes))
+        query = f"SELECT {columns} FROM followups WHERE purpose IN ({marks}) ORDER BY answer_key, key"
+        return [
+            FollowUp(**{**dict(zip(_FOLLOW_UP_COLUMNS, row, strict=True)), "asked_at": datetime.fromisoformat(row[-1])})
+            for row in self._db.execute(query, purposes)
+        ]
+
+    def add_follow_up(self, reply: FollowUp) -> None:
+        """Keep the reply to a follow-up: one commit."""
+        row = tuple(_cell(value) for value in asdict(reply).values())
+        with self._transaction():
+            self._db.execute(f"INSERT OR IGNORE INTO followups VALUES ({', '.join('?' * len(row))})", row)
 
     def add_shown(self, key: str, shown: Shown, folder: Path) -> None:
         """Remember which files a showing led to."""
@@ -367,7 +345,7 @@ class Journal:
                 assignments = ", ".join(f"{name} = ?" for name in change.columns)
                 self._db.execute(
                     f"UPDATE answers SET {assignments} WHERE answer_key = ?",
-                    (*(_cell(name, value) for name, value in change.columns.items()), change.answer_key),
+                    (*(_cell(value) for value in change.columns.values()), change.answer_key),
                 )
                 if change.item is not None:
                     self._db.execute("UPDATE keys SET item = ? WHERE answer_key = ?", (change.item, change.answer_key))
@@ -403,11 +381,12 @@ class Journal:
 
 
 def _row(answer: Answer) -> tuple[Any, ...]:
-    return tuple(_cell(name, getattr(answer, name)) for name in _COLUMNS)
+    return tuple(_cell(getattr(answer, name)) for name in _COLUMNS)
 
 
-def _cell(name: str, value: object) -> Any:
-    if name in _LISTS and value is not None:
+def _cell(value: object) -> Any:
+    """Return a value as SQLite takes it: lists as JSON, times as text in UTC."""
+    if isinstance(value, list):
         value = json.dumps(value, ensure_ascii=False)
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="microseconds")

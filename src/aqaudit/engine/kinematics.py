@@ -47,7 +47,7 @@ def write_kinematics(prepared: Prepared, *, anew: bool) -> list[str]:
 def _frames(performances: Iterable[Performance], prepared: Prepared, problems: list[str]) -> Iterator[pl.DataFrame]:
     for performance in performances:
         try:
-            found = prepared.sources.poses.at_hand(performance)
+            found = prepared.poses.at_hand(performance)
         except BadInput as error:
             problems.append(f"no kinematics of performance '{performance.id}': {error}")
             continue
@@ -90,7 +90,7 @@ def _signature(performances: Iterable[Performance], prepared: Prepared) -> str:
     facts = [f"{DRAWING} {prepared.study.spec.pose}"]
     for performance in performances:
         source = prepared.sources.content_hash(performance)
-        pose = "" if performance.pose is None else prepared.sources.pose_identity(performance)
+        pose = "" if performance.pose is None else prepared.poses.identity(performance)
         facts.append(f"{performance.id} {source} {window_json(performance)} {pose}")
     return digest("\n".join(facts))
 

@@ -1,4 +1,7 @@
-"""Reading stored texts anew: after a parser was improved, without asking any model."""
+"""Parsing: from the text a model gave to what it says about the execution. Pure, strict, and told apart by cause.
+
+Stored texts can be read anew after the parser was improved; no model is asked for that.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,14 @@ from aqaudit.core.records import (
     claims,
 )
 from aqaudit.engine.journal import Change, Journal
+
+PARSED_COLUMNS = ("answered", "parse", "says_correct", "score", "choice", "prefer", "p_correct")
+
+#: What reading a stored text anew needs of its row.
+NEEDED = (
+    "answer_key", "kind", "framing", "answer_words", "options", "option_order", "pair_order", "scale_min", "scale_max",
+    "said", "finish_reason", "option_logprobs", *PARSED_COLUMNS,
+)  # fmt: skip
 
 _THINKING = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL | re.IGNORECASE)
 _THOUGHT_END = re.compile(r"\A.*</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
@@ -246,12 +257,6 @@ def logprobs_from_json(text: str | None) -> dict[str, float] | None:
 
 
 #: The columns that parsing fills.
-PARSED_COLUMNS = ("answered", "parse", "says_correct", "score", "choice", "prefer", "p_correct")
-
-NEEDED = (
-    "answer_key", "kind", "framing", "answer_words", "options", "option_order", "pair_order", "scale_min", "scale_max",
-    "said", "finish_reason", "option_logprobs", *PARSED_COLUMNS,
-)  # fmt: skip
 
 
 def reparse(journal: Journal) -> tuple[int, int]:

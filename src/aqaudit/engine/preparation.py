@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Literal
 
 from aqaudit import datasets
-from aqaudit.core.records import KINDS, BadInput, Dataset, MediaSpec, Performance, PoseSource, nearest
+from aqaudit.core.records import KINDS, PERTURBATIONS, VIEWS, BadInput, Dataset, MediaSpec, Performance, nearest
 from aqaudit.media.mask import region
-from aqaudit.media.perturb import PERTURBATIONS
 from aqaudit.media.poses import Poses
-from aqaudit.media.source import SourceCache, SourceInfo, check
-from aqaudit.media.views import VIEWS
+from aqaudit.media.source import SourceCache, check
 from aqaudit.study.plan import Plan
+from aqaudit.study.requests import cells_of
 from aqaudit.study.study import DatasetSpec, Study
 
 #: Names of the split that examples may be taken from.
@@ -43,37 +42,14 @@ class RunOptions:
     engine: Literal["local", "ray"] = "local"
 
 
-class MediaSources:
-    """The plan's view of media: content hashes and kinds, from headers and the cache."""
-
-    def __init__(self, cache: SourceCache, pose: PoseSource = "auto") -> None:
-        self._cache = cache
-        self.poses = Poses(cache, pose)
-
-    def content_hash(self, performance: Performance) -> str:
-        """Return the SHA-256 of the source's bytes."""
-        return self._cache.content_hash(performance)
-
-    def describe(self, performance: Performance) -> SourceInfo:
-        """Return the header facts of a source."""
-        return self._cache.describe(performance)
-
-    def is_image(self, performance: Performance) -> bool:
-        """Tell whether the performance is one picture."""
-        return self._cache.describe(performance).kind == "image"
-
-    def pose_identity(self, performance: Performance) -> str:
-        """Say what the joints of a performance come from: a file by its hash, or a model by its version."""
-        return self.poses.identity(performance)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
     """A study that passed every check that needs no model."""
 
     study: Study
     plan: Plan
-    sources: MediaSources
+    sources: SourceCache
+    poses: Poses
     options: RunOptions
 
 
@@ -88,14 +64,15 @@ def prepare(study: Study, options: RunOptions) -> Prepared:
     _check_grid(study)
     found, training = _read(study)
     _check_uploads(study, found, options.allow_upload)
-    sources = MediaSources(SourceCache(None), study.spec.pose)
+    sources = SourceCache(None)
+    poses = Poses(sources, study.spec.pose)
     for dataset in found:
         _check_media(dataset.performances, sources)
-    _check_poses(study, found, sources)
-    plan = Plan.of(study, found, sources, options.shard, training)
+    _check_poses(study, found, poses)
+    plan = Plan.of(study, found, sources, poses, options.shard, training)
     for planned in plan.datasets if training else ():
         _check_media(planned.examples(), sources)
-    return Prepared(study=study, plan=plan, sources=sources, options=options)
+    return Prepared(study=study, plan=plan, sources=sources, poses=poses, options=options)
 
 
 def plan_only(study: Study) -> Plan:
@@ -108,10 +85,11 @@ def plan_only(study: Study) -> Plan:
     """
     _check_grid(study)
     found, training = _read(study)
-    return Plan.of(study, found, MediaSources(SourceCache(None), study.spec.pose), None, training)
+    sources = SourceCache(None)
+    return Plan.of(study, found, sources, Poses(sources, study.spec.pose), None, training)
 
 
-def look_at(study: Study) -> tuple[list[Dataset], MediaSources]:
+def look_at(study: Study) -> tuple[list[Dataset], SourceCache, Poses]:
     """Read the data sets of a study to look at their media, without a plan.
 
     Raises
@@ -121,7 +99,8 @@ def look_at(study: Study) -> tuple[list[Dataset], MediaSources]:
     """
     _check_grid(study)
     found, _ = _read(study)
-    return found, MediaSources(SourceCache(None), study.spec.pose)
+    sources = SourceCache(None)
+    return found, sources, Poses(sources, study.spec.pose)
 
 
 def _check_grid(study: Study) -> None:
@@ -141,13 +120,13 @@ def _check_grid(study: Study) -> None:
         raise BadInput(f"{study.name}: {error}") from None
 
 
-def _check_poses(study: Study, found: Iterable[Dataset], sources: MediaSources) -> None:
+def _check_poses(study: Study, found: Iterable[Dataset], poses: Poses) -> None:
     """Find out what the joints come from where the study needs any, so that a lack shows now; nothing is estimated."""
     for dataset in found:
-        cells = [c for model in study.models for kind in KINDS for c in study.cells(kind, model, dataset.name)]
+        cells = [c for model in study.models for kind in KINDS for c in cells_of(study, kind, model, dataset.name)]
         if any(MediaSpec(view=c.view, perturbation=c.perturbation).posed for c in cells):
             for performance in dataset.performances:
-                sources.pose_identity(performance)
+                poses.identity(performance)
 
 
 def _read(study: Study) -> tuple[list[Dataset], list[Dataset] | None]:
@@ -181,7 +160,7 @@ def _training(spec: DatasetSpec, study: Study) -> Dataset:
     return replace(whole, performances=kept)
 
 
-def _check_media(performances: Iterable[Performance], sources: MediaSources) -> None:
+def _check_media(performances: Iterable[Performance], sources: SourceCache) -> None:
     for performance in performances:
         check(performance, sources.describe(performance))
         sources.content_hash(performance)

@@ -1,8 +1,7 @@
-"""Workers of a Ray cluster as the executor of a run (``--engine ray``).
+"""The executor of a Ray cluster (``--engine ray``): workers prepare media into the run's store and ask models.
 
-Actors of Ray's core, not Ray Data's ``map_batches``: that gives rows back batch by batch, and does a batch anew when
-its actor dies, so replies that were paid for would wait in a worker, be lost with it and be asked for again. Here every
-call is one task that the driver starts and whose reply it keeps at once.
+A worker decides nothing and keeps nothing but open models: limits, retries and the journal are the driver's. Actors
+rather than Ray Data: rows of a batch whose actor dies would be asked for again, and paid twice.
 """
 
 from __future__ import annotations
@@ -32,6 +31,19 @@ from aqaudit.media.source import SourceCache
 from aqaudit.models.call import AskFailed, Call, Cause, Model, Reply
 from aqaudit.models.catalog import open_model
 from aqaudit.models.settings import ModelEntry
+
+#: Seconds for all workers to start, and to open a model: weights may have to be read over a network.
+_START_S = 600.0
+#: A worker that was lost is passed over so long where there is another one; it is started again meanwhile.
+_AWAY_S = 3.0
+#: A clip whose preparation lost so many workers is given up: it may be what ends them.
+_LOSSES = 4
+#: Sources of each data set that every worker must see when a run starts.
+_SAMPLE = 50
+#: Seconds to wait for cores that are not free: after them, other jobs are taken to have them.
+_SETTLE_S = 5.0
+#: Memory for what goes between processes: texts and paths, no media.
+_OBJECTS = 128 * 2**20
 
 _VERSION = version("aqaudit")
 
@@ -162,20 +174,6 @@ except ImportError:
     raise BadInput("--engine ray needs Ray: pip install 'aqaudit[ray]'") from None
 
 
-#: Seconds for all workers to start, and to open a model: weights may have to be read over a network.
-_START_S = 600.0
-#: A worker that was lost is passed over so long where there is another one; it is started again meanwhile.
-_AWAY_S = 3.0
-#: A clip whose preparation lost so many workers is given up: it may be what ends them.
-_LOSSES = 4
-#: Sources of each data set that every worker must see when a run starts.
-_SAMPLE = 50
-#: Seconds to wait for cores that are not free: after them, other jobs are taken to have them.
-_SETTLE_S = 5.0
-#: Memory for what goes between processes: texts and paths, no media.
-_OBJECTS = 128 * 2**20
-
-
 class _LostError(Exception):
     """The worker, or its machine, went away before it was done."""
 
@@ -282,7 +280,7 @@ class RayExecutor:
         out = prepared.options.out.absolute()
         self.media = out / "media"
         self._plan = prepared.plan
-        estimates = prepared.sources.poses.estimates
+        estimates = prepared.poses.estimates
         self._place = WorkerPlace(
             version=_VERSION,
             folder=out.cwd(),

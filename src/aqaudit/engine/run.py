@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import gc
+import logging
 import random
 import signal
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
 from threading import Event
@@ -21,58 +22,37 @@ from anyio import to_thread
 
 from aqaudit.core.records import BadInput, Request
 from aqaudit.engine import folder
-from aqaudit.engine.asking import answer_row, ask_chain, item_columns, item_digest
-from aqaudit.engine.channel import Attempts, Budget, DiskWatch, ModelChannel, StopAsking, StopController
+from aqaudit.engine.channel import Attempts, Budget, ModelChannel, StopAsking, StopController, ask_chain
 from aqaudit.engine.estimate import check_prices, first_prices
-from aqaudit.engine.executor import Executor, MediaCache, opened_executor
+from aqaudit.engine.executor import Executor, MediaCache, ThreadExecutor
 from aqaudit.engine.follow_ups import FollowUpContext, FollowUpTally, FollowUpTask
 from aqaudit.engine.journal import Change, DiskFullError, EarlierCall, Failure, Journal
 from aqaudit.engine.kinematics import write_kinematics
 from aqaudit.engine.preparation import Prepared
 from aqaudit.engine.progress import ProgressLine, Tally
+from aqaudit.engine.rows import answer_row, item_columns, item_digest
 from aqaudit.engine.traces import TraceJudge, follow_up_tasks, open_judge
 from aqaudit.models.call import AskFailed, Model
-from aqaudit.study.plan import PlannedRequest
-from aqaudit.study.requests import ways_of_showing
+from aqaudit.study.requests import PlannedRequest, ways_of_showing
 
-Unanswered = Callable[[list[PlannedRequest]], Awaitable[list[Request]]]
+_log = logging.getLogger(__name__)
 
 #: Requests whose keys are looked up in the journal at once.
 CHUNK = 500
+#: Models get so long to close their connections.
+_CLOSE_S = 10.0
 
 
+@dataclass(slots=True, kw_only=True)
 class Queue:
     """The requests of one model that have no answer yet, looked up a chunk at a time as the plan is walked."""
 
-    def __init__(
-        self, unanswered: Unanswered, channel: ModelChannel, controller: StopController, planned: islice[PlannedRequest]
-    ) -> None:
-        self._unanswered = unanswered
-        self._channel = channel
-        self._controller = controller
-        self._planned = planned
-        self._ready: deque[Request] = deque()
-        self._turn = anyio.Lock()
-        self.walked = 0
-        self.ended = False
-
-    async def next(self) -> Request | None:
-        """Return the next request to ask, None when the plan, the run or the model has come to its end."""
-        async with self._turn:
-            while not self._ready and not self._controller.on and not self._channel.breaker.opened:
-                chunk = list(islice(self._planned, CHUNK))
-                self.walked += len(chunk)
-                if not chunk:
-                    self.ended = True
-                    return None
-                self._ready.extend(await self._unanswered(chunk))
-            if self._controller.on or self._channel.breaker.opened or not self._ready:
-                return None
-            return self._ready.popleft()
-
-
-#: Models get so long to close their connections.
-_CLOSE_S = 10.0
+    channel: ModelChannel
+    planned: Iterator[PlannedRequest]
+    ready: deque[Request] = field(default_factory=deque)
+    turn: anyio.Lock = field(default_factory=anyio.Lock)
+    walked: int = 0
+    ended: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +92,7 @@ def run_prepared(prepared: Prepared, *, quiet: bool = False, stop: Event | None 
     if options.max_usd is not None:
         check_prices(prepared)
         budget.guess_usd = first_prices(prepared)
-    with opened_executor(prepared) as executor:
+    with _executor(prepared) as executor:
         models = {name: executor.open(name, entry) for name, entry in study.models.items()}
         judge = open_judge(study, options, executor.open)
         return _run(prepared, executor, models, judge, budget, quiet=quiet, stop=stop)
@@ -163,11 +143,30 @@ def _run(
         return outcome if problem is None else replace(outcome, stopped=outcome.stopped or problem)
 
 
+@contextmanager
+def _executor(prepared: Prepared) -> Iterator[Executor]:
+    """Yield the executor that a run asks for, and let it go at the end.
+
+    Raises
+    ------
+    BadInput
+        There is no cluster to work on.
+    """
+    if prepared.options.engine == "ray":
+        from aqaudit.engine.ray import workers  # noqa: PLC0415 - an extra
+
+        with workers(prepared) as executor:
+            yield executor
+    else:
+        yield ThreadExecutor(prepared)
+
+
 async def _close(models: Mapping[str, Model]) -> None:
     with anyio.move_on_after(_CLOSE_S, shield=True):
-        for model in models.values():
+        for name, model in models.items():
             with suppress(Exception):
                 await model.aclose()
+                _log.debug("closed models.%s", name)
 
 
 class _Engine:
@@ -189,10 +188,8 @@ class _Engine:
         self._progress = progress
         self._stop = stop
         self._journal_turn = anyio.CapacityLimiter(1)
-        self._controller = StopController(DiskWatch(self._options.out), budget)
-        self._media_cache = MediaCache(
-            executor.media, executor.prepare, prepared.sources, prepared.study, journal, self._in_journal
-        )
+        self._controller = StopController(self._options.out, budget)
+        self._media_cache = MediaCache(executor.media, executor.prepare, prepared, journal, self._in_journal)
         self._tally = Tally()
         self._answered: set[str] = set()
         self._fault: Exception | None = None
@@ -206,7 +203,7 @@ class _Engine:
         BadInput
             The journal cannot be read, or the plan cannot be written out. What was in flight is kept before.
         """
-        plan, rng = self._prepared.plan, random.Random(self._prepared.study.seed)
+        plan, rng = self._prepared.plan, random.Random(self._prepared.study.spec.seed)
         channels = [
             ModelChannel(
                 name=name,
@@ -232,16 +229,12 @@ class _Engine:
                 background.start_soon(self._watch_stop)
                 background.start_soon(self._draw)
                 for channel in channels:
-                    queue = Queue(
-                        self.unanswered,
-                        channel,
-                        self._controller,
-                        islice(plan.planned(channel.name), self._options.limit),
-                    )
+                    planned = islice(plan.planned(channel.name), self._options.limit)
+                    queue = Queue(channel=channel, planned=planned)
                     queues.append(queue)
                     for _ in range(self._executor.width(channel.entry)):
                         work.start_soon(self._work, channel, queue)
-            if self._tally.found and not self._controller.on:
+            if self._tally.found and not self._controller.reason:
                 await self._relabel()
             background.cancel_scope.cancel()
         self._progress.clear()
@@ -264,7 +257,7 @@ class _Engine:
         """Let somebody ask about the answers that there are, within the limits of this run."""
         channel = ModelChannel(name=task.name, model=task.model, entry=task.entry,
                     controller=self._controller, tally=self._tally,
-                    rng=random.Random(self._prepared.study.seed), max_wait_s=self._options.max_wait_s)  # fmt: skip
+                    rng=random.Random(self._prepared.study.spec.seed), max_wait_s=self._options.max_wait_s)  # fmt: skip
         context = FollowUpContext(channel=channel, journal=self._journal, in_journal=self._in_journal, keep=self._keep,
                     media_cache=self._media_cache, plan=self._prepared.plan, tally=FollowUpTally(what=task.what)
                     )  # fmt: skip
@@ -287,11 +280,12 @@ class _Engine:
 
     async def _in_journal(self, function: Callable[..., Any], *args: object) -> Any:
         """Run a journal method in a thread, one at a time; what is being written is finished even on cancellation."""
-        return await to_thread.run_sync(lambda: function(*args), limiter=self._journal_turn)
+        return await to_thread.run_sync(function, *args, limiter=self._journal_turn)
 
     async def _watch_signals(self, work: anyio.CancelScope) -> None:
-        # Outside the main thread signals are the caller's business: opening the receiver is an error there.
-        with suppress(ValueError, RuntimeError), anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        # Outside the main thread signals are the caller's business, and some systems have none: an error there.
+        nowhere = suppress(ValueError, RuntimeError, NotImplementedError)
+        with nowhere, anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             asked_to_end = False
             async for _ in signals:
                 if asked_to_end:
@@ -300,7 +294,7 @@ class _Engine:
                 self._controller.stop("interrupted")
 
     async def _watch_stop(self) -> None:
-        while self._stop is not None and not self._controller.on:
+        while self._stop is not None and not self._controller.reason:
             if self._stop.is_set():
                 self._controller.stop("interrupted")
             await anyio.sleep(0.1)
@@ -310,22 +304,32 @@ class _Engine:
             self._progress.draw(self._tally)
             await anyio.sleep(0.5)
 
-    async def unanswered(self, planned: list[PlannedRequest]) -> list[Request]:
-        """Return those without an answer, as requests."""
-        missing = [p for p in planned if p.answer_key not in self._answered]
-        self._tally.found += len(planned) - len(missing)
-        failed: set[str] = set()
-        if missing and not self._options.retry_failed:
-            failed = await self._in_journal(self._journal.failed_of, [p.answer_key for p in missing])
-        if before := sum(p.answer_key in failed for p in missing):
-            self._tally.failed["failed before"] += before
-        return [p.request() for p in missing if p.answer_key not in failed]
+    async def _next(self, queue: Queue) -> Request | None:
+        """Return the next request to ask, None when the plan, the run or the model has come to its end."""
+        async with queue.turn:
+            while not (queue.ready or self._controller.reason or queue.channel.breaker.opened):
+                chunk = list(islice(queue.planned, CHUNK))
+                queue.walked += len(chunk)
+                if not chunk:
+                    queue.ended = True
+                    return None
+                missing = [p for p in chunk if p.answer_key not in self._answered]
+                self._tally.found += len(chunk) - len(missing)
+                failed: set[str] = set()
+                if missing and not self._options.retry_failed:
+                    failed = await self._in_journal(self._journal.failed_of, [p.answer_key for p in missing])
+                if before := sum(p.answer_key in failed for p in missing):
+                    self._tally.failed["failed before"] += before
+                queue.ready.extend(p.request() for p in missing if p.answer_key not in failed)
+            if self._controller.reason or queue.channel.breaker.opened or not queue.ready:
+                return None
+            return queue.ready.popleft()
 
     async def _relabel(self) -> None:
         """Bring the labels of answers found from earlier runs up to date with the data set; no model is needed."""
         for name in self._prepared.study.models:
             planned = self._prepared.plan.planned(name)
-            while not self._controller.on and (chunk := list(islice(planned, CHUNK))):
+            while not self._controller.reason and (chunk := list(islice(planned, CHUNK))):
                 try:
                     self._tally.relabelled += await self._in_journal(_relabel, self._journal, chunk)
                 except DiskFullError as error:
@@ -333,7 +337,7 @@ class _Engine:
 
     async def _work(self, channel: ModelChannel, queue: Queue) -> None:
         try:
-            while (request := await queue.next()) is not None:
+            while (request := await self._next(queue)) is not None:
                 await self._answer(channel, request)
         except Exception as error:  # noqa: BLE001 - it is raised again once the others have kept what they paid for
             self._fault = self._fault or error

@@ -1,4 +1,4 @@
-"""The contact sheet of one performance of a study: every view and perturbation as its models would receive them."""
+"""What a model would receive, for people to look at: a request word for word, and a contact sheet of a performance."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ from aqaudit.core.records import (
     Slot,
     View,
 )
-from aqaudit.engine.preparation import MediaSources
 from aqaudit.media.cache import MediaStore
+from aqaudit.media.poses import Poses
 from aqaudit.media.prepare import prepare
+from aqaudit.media.source import SourceCache
 from aqaudit.models.settings import ModelEntry
 from aqaudit.study.pairs import SwapPairing
 from aqaudit.study.requests import media_spec, ways_of_showing
@@ -49,18 +50,7 @@ class Row:
 
 def contact_sheet(title: str, rows: Sequence[Row]) -> Image.Image:
     """Lay out rows of pictures under a title; a text is written out, what could not be shown says why."""
-    return _sheet(title, [_strip(row.name, row.remark, _body(row)) for row in rows])
-
-
-def strips_sheet(title: str, rows: Sequence[tuple[str, str, Sequence[Image.Image]]]) -> Image.Image:
-    """Lay out rows of pictures, each row with its name and a remark, under a title."""
-    strips = []
-    for name, remark, pictures in rows:
-        strips.append(_strip(name, remark, _beside([_thumbnail(picture) for picture in pictures])))
-    return _sheet(title, strips)
-
-
-def _sheet(title: str, strips: Sequence[Image.Image]) -> Image.Image:
+    strips = [_strip(row.name, row.remark, _body(row)) for row in rows]
     width = max([strip.width for strip in strips] + [480]) + 2 * _MARGIN
     height = sum(strip.height for strip in strips) + 2 * _MARGIN + 30
     sheet = Image.new("RGB", (width, height), _BACK)
@@ -217,7 +207,14 @@ class Sheet:
 
 
 def sheet_of(
-    study: Study, dataset: Dataset, performance: Performance, model: str, sources: MediaSources, *, frames: int
+    study: Study,
+    dataset: Dataset,
+    performance: Performance,
+    model: str,
+    sources: SourceCache,
+    poses: Poses,
+    *,
+    frames: int,
 ) -> Sheet:
     """Show a performance in every view, and its frames under every perturbation, in so many frames each.
 
@@ -226,15 +223,15 @@ def sheet_of(
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         store = MediaStore(Path(folder))
-        partner = SwapPairing(dataset, study.seed, study.spec.swap).of(performance)
-        for name, spec in _specs(study, model, frames, image=sources.is_image(performance)):
+        partner = SwapPairing(dataset, study.spec.seed, study.spec.swap).of(performance)
+        for name, spec in _specs(study, model, frames, image=sources.describe(performance).kind == "image"):
             instead = partner if spec.perturbation == "swapped" else None
             if spec.perturbation == "swapped" and partner is None:
                 rows.append(Row(name=name, shown=None, remark="nothing: it has no partner, so it is not asked"))
                 continue
             try:
-                shown = prepare(
-                    performance, spec, store, poser=sources.poses, instead=instead,
+                (shown,) = prepare(
+                    performance, [spec], store, poser=poses, instead=instead,
                     draw=sources.content_hash(performance),
                 )  # fmt: skip
             except BadInput as error:

@@ -1,4 +1,7 @@
-"""The auxiliary table ``trace_steps.parquet``: the steps of every trace, tagged by rules and by judge models."""
+"""Reasoning traces of a run: every step is tagged by rules and, where one is named, by a judge model.
+
+Tags go into the auxiliary table ``trace_steps.parquet``; the judge is asked as a follow-up.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,14 @@ from aqaudit.prompts.template import fill, load
 from aqaudit.study.study import Study
 from aqaudit.traces import claims, rules
 from aqaudit.traces.rules import TAGS
+
+FILE = "trace_steps.parquet"
+#: Purpose under which a judge model's replies are kept in the journal.
+JUDGED = "trace_judge"
+#: Answers whose steps are held at once.
+_CHUNK = 500
+_SCHEMA = SCHEMAS["trace_steps"]
+_OBJECT = re.compile(r"\{.*\}", re.DOTALL)
 
 TEMPLATE = "trace_judge"
 SCHEMA: dict[str, object] = {
@@ -86,7 +97,7 @@ def open_judge(study: Study, options: RunOptions, opened: Callable[[str, ModelEn
 
 def prompt(found: Sequence[str]) -> str:
     """Return what a judge model is asked about the steps of one trace."""
-    body = load(TEMPLATE).section("steps")[0].text
+    body = load(TEMPLATE).text("steps")
     listed = "\n".join(f"[{place}] {text}" for place, text in enumerate(found, 1))
     return fill(body, {"tags": "\n".join(f"- {tag}: {what}" for tag, what in TAGS.items()), "steps": listed})
 
@@ -110,7 +121,7 @@ class TraceJudge:
         """Look up what there is to tag, and what was tagged before."""
         self._keys = await context.in_journal(context.journal.reasoned)
         self._keys.reverse()
-        context.done = await context.in_journal(context.journal.followups.keys, JUDGED)
+        context.done = await context.in_journal(context.journal.follow_up_keys, JUDGED)
 
     async def work(self, context: FollowUpContext) -> None:
         """Ask about one trace after the other until none is left."""
@@ -145,15 +156,6 @@ def _call(key: str, text: str, *, structured: bool) -> Call:
         spec=MediaSpec(perturbation="text_only", form="none"),
     )
     return Call(parts=(text,), request=request, json_schema=SCHEMA if structured else None)
-
-
-FILE = "trace_steps.parquet"
-#: Purpose under which a judge model's replies are kept in the journal.
-JUDGED = "trace_judge"
-#: Answers whose steps are held at once.
-_CHUNK = 500
-_SCHEMA = SCHEMAS["trace_steps"]
-_OBJECT = re.compile(r"\{.*\}", re.DOTALL)
 
 
 def write_trace_steps(folder: Path, journal: Journal) -> None:
@@ -203,7 +205,7 @@ def _frames(
     for start in range(0, len(missing), _CHUNK):
         texts = journal.reasonings(missing[start : start + _CHUNK])
         yield _frame([row for key, said in texts.items() for row in _by_rules(key, rules.split(rules.trace_of(*said)))])
-    replies = [one for one in journal.followups.of(JUDGED) if one.answer_key in wanted]
+    replies = [one for one in journal.follow_ups(JUDGED) if one.answer_key in wanted]
     for start in range(0, len(replies), _CHUNK):
         chunk = replies[start : start + _CHUNK]
         texts = journal.reasonings([one.answer_key for one in chunk])

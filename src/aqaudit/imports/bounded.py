@@ -1,4 +1,7 @@
-"""The first sheet of an .xlsx workbook as rows of text, from its XML alone; no formula is worked out."""
+"""Files of others read within bounds of size: text, JSON, zip archives, and the first sheet of an .xlsx workbook.
+
+Nothing is unpacked to a disk; a workbook is read from its XML alone, and no formula is worked out.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,15 @@ from xml.etree import ElementTree as ET
 
 from aqaudit.core.records import BadInput
 
+#: Bytes of one JSON text or one archive member, and of all members together once unpacked.
+MOST_OF_ONE, MOST_OF_ALL = 256 * 2**20, 4 * 2**30
+MOST_MEMBERS, _MOST_CELLS = 500_000, 20_000_000
+#: Bytes of the header before a packed member of a zip archive.
 _LOCAL_HEADER = 30
 #: How newer versions of Inspect pack their logs; the standard library reads it from Python 3.14 on.
 _ZSTANDARD = 93
-#: Bytes of one JSON text or one archive member, and of all members together once unpacked.
-MOST_OF_ONE, MOST_OF_ALL = 256 * 2**20, 4 * 2**30
-MOST_MEMBERS = 500_000
+_CELL = re.compile(r"([A-Z]{1,3})\d{1,7}")
+_MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 
 
 def text(path: Path) -> str:
@@ -78,9 +84,9 @@ class Archive:
     def __exit__(self, *_: object) -> None:
         self._zip.close()
 
-    def names(self) -> Iterator[str]:
-        """Yield the names of the members."""
-        return iter(self._zip.namelist())
+    def names(self) -> list[str]:
+        """Return the names of the members."""
+        return self._zip.namelist()
 
     def read(self, name: str) -> bytes:
         """Return a member.
@@ -141,13 +147,8 @@ class Archive:
         return bytes(content)
 
 
-_MOST_CELLS = 20_000_000
-_COLUMN = re.compile(r"([A-Z]{1,3})\d{1,7}")
-_MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
-
-
-def rows(path: Path) -> Iterator[list[str]]:
-    """Yield the rows of the first sheet, every cell as text, empty where there is none.
+def sheet(path: Path) -> Iterator[list[str]]:
+    """Yield the rows of a workbook's first sheet, every cell as text, empty where there is none.
 
     Raises
     ------
@@ -155,16 +156,17 @@ def rows(path: Path) -> Iterator[list[str]]:
         It is no workbook, declares entities, or has more cells than allowed.
     """
     with Archive(path) as book:
-        names = sorted((n for n in book.names() if re.fullmatch(r"xl/worksheets/sheet\d+\.xml", n)), key=_number)
+        sheets = (re.fullmatch(r"xl/worksheets/sheet(\d+)\.xml", name) for name in book.names())
+        names = [one[0] for one in sorted(filter(None, sheets), key=lambda one: int(one[1][:9]))]
         if not names:
             raise BadInput(f"{path}: is no .xlsx workbook: it holds no sheet")
         strings = []
-        if "xl/sharedStrings.xml" in set(book.names()):
+        if "xl/sharedStrings.xml" in book.names():
             table = _parse(book.read("xl/sharedStrings.xml"), f"{path}: xl/sharedStrings.xml")
             strings = ["".join(part.text or "" for part in item.iter(f"{_MAIN}t")) for item in table.iter(f"{_MAIN}si")]
-        sheet = _parse(book.read(names[0]), f"{path}: {names[0]}")
+        first = _parse(book.read(names[0]), f"{path}: {names[0]}")
     cells = 0
-    for row in sheet.iter(f"{_MAIN}row"):
+    for row in first.iter(f"{_MAIN}row"):
         found: list[str] = []
         for cell in row.iter(f"{_MAIN}c"):
             place = _place(cell.get("r"), len(found))
@@ -175,10 +177,6 @@ def rows(path: Path) -> Iterator[list[str]]:
             if place == len(found):
                 found.append(_value(cell, strings))
         yield found
-
-
-def _number(name: str) -> int:
-    return int(re.sub(r"\D", "", name.rpartition("/")[2])[:9] or 0)
 
 
 def _parse(content: bytes, where: str) -> ET.Element:
@@ -192,7 +190,7 @@ def _parse(content: bytes, where: str) -> ET.Element:
 
 def _place(reference: str | None, following: int) -> int:
     """Return the column of a cell, from 0; the next one where it does not say."""
-    found = _COLUMN.fullmatch(reference or "")
+    found = _CELL.fullmatch(reference or "")
     if found is None:
         return following
     place = 0

@@ -1,8 +1,8 @@
-"""Answers as logs of Inspect AI (``.eval``): one log a model, one sample an answer, pictures by reference.
+"""Logs of Inspect AI (``.eval``, ``.json``) read as answers, and answers written as such logs.
 
 A log is a zip of JSON: ``header.json``, ``summaries.json``, ``samples/ID_epoch_N.json`` and a ``_journal``, as
-inspect_ai 0.3 writes and reads them (log format version 2). Nothing of Inspect is needed to write one. The same answers
-give the same bytes.
+inspect_ai 0.3 writes and reads them (log format version 2). Nothing of Inspect is needed. Written is one log a model
+and one sample an answer, pictures by reference; the same answers give the same bytes.
 """
 
 from __future__ import annotations
@@ -28,6 +28,26 @@ from aqaudit.imports import bounded, rows
 from aqaudit.imports.rows import NamedRows, item_columns, plain, typed
 
 _SAMPLE = re.compile(r"samples/.+\.json")
+SCORER = "aqaudit"
+#: Inspect opens the model that a log names before it scores one; under this provider it can open any, and ask none.
+_PROVIDER = "none/"
+#: A zip knows no time before this; a fixed one keeps the bytes the same.
+_NO_TIME = (1980, 1, 1, 0, 0, 0)
+_BEGINNING = "1970-01-01T00:00:00+00:00"
+_VALUES = {"right": "C", "wrong": "I"}
+_NO_ANSWER = "N"
+_STOPS = {"stop": "stop", "length": "max_tokens", "max_tokens": "max_tokens", "content_filter": "content_filter"}
+#: What a sample is named by, besides the order of its options; the repeat is its epoch.
+_NAMED = (
+    *("dataset", "task", "kind", "question_id", "performance_id", "other_id"),
+    *("view", "strategy", "framing", "answer_words", "perturbation", "media_form", "fps_asked", "shots"),
+    *("pair_order", "thinking", "temperature", "max_tokens"),
+)
+_PLAN: dict[str, object] = {"name": "plan", "steps": [], "config": {}}
+#: Columns that are no metadata of a sample: they stand elsewhere in it.
+_NOT_METADATA = frozenset({"said", "reasoning", "media_sha256", "sample_id", "epoch", "outcome"})
+#: Suffixes of stored files.
+_SUFFIXES = (".jpg", ".png", ".mp4")
 
 
 def read_eval(path: Path) -> pl.DataFrame:
@@ -105,19 +125,16 @@ def _said(sample: dict[str, Any]) -> tuple[str, str | None]:
     """Return the text of a sample's output, and the reasoning that came with it."""
     output = sample["output"] if isinstance(sample.get("output"), dict) else {}
     choices = output.get("choices")
-    message = (
-        choices[0].get("message") if isinstance(choices, list) and choices and isinstance(choices[0], dict) else None
-    )
+    first = choices[0] if isinstance(choices, list) and choices else None
+    message = first.get("message") if isinstance(first, dict) else None
     content = message.get("content") if isinstance(message, dict) else None
     parts = [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
-    thought = "\n".join(str(part.get("reasoning") or "") for part in parts if part.get("type") == "reasoning").strip()
-    text = (
-        content
-        if isinstance(content, str)
-        else "\n".join(str(p["text"]) for p in parts if isinstance(p.get("text"), str))
-    )
-    completion = output.get("completion")
-    return (completion if isinstance(completion, str) and completion else text), thought or None
+    reasoning = [str(part.get("reasoning") or "") for part in parts if part.get("type") == "reasoning"]
+    said = output.get("completion")
+    if not isinstance(said, str) or not said:
+        texts = [str(part["text"]) for part in parts if isinstance(part.get("text"), str)]
+        said = content if isinstance(content, str) else "\n".join(texts)
+    return said, "\n".join(reasoning).strip() or None
 
 
 def target(row: Mapping[str, object]) -> str:
@@ -153,24 +170,6 @@ def _letter(row: Mapping[str, object]) -> str:
     place = options.index(gold)
     shown = order if isinstance(order, list) and sorted(order) == list(range(len(options))) else range(len(options))
     return LETTERS[list(shown).index(place)] if place < len(LETTERS) else ""
-
-
-SCORER = "aqaudit"
-#: Inspect opens the model that a log names before it scores one; under this provider it can open any, and ask none.
-_PROVIDER = "none/"
-#: A zip knows no time before this; a fixed one keeps the bytes the same.
-_NO_TIME = (1980, 1, 1, 0, 0, 0)
-_BEGINNING = "1970-01-01T00:00:00+00:00"
-_VALUES = {"right": "C", "wrong": "I"}
-_NO_ANSWER = "N"
-_STOPS = {"stop": "stop", "length": "max_tokens", "max_tokens": "max_tokens", "content_filter": "content_filter"}
-#: What a sample is named by, besides its question; the repeat is its epoch.
-_SETTINGS = (
-    *("view", "strategy", "framing", "answer_words", "perturbation", "media_form", "fps_asked", "shots"),
-    *("pair_order", "thinking", "temperature", "max_tokens", "option_order"),
-)
-_ITEM = ("dataset", "task", "kind", "question_id", "performance_id", "other_id")
-_SUFFIXES = (".jpg", ".png", ".mp4")
 
 
 def write_logs(frame: pl.DataFrame, out: Path, *, media: Path, prompts: Mapping[str, str]) -> list[Path]:
@@ -236,9 +235,6 @@ def _write(frame: pl.DataFrame, model: str, path: Path, media: Path, prompts: Ma
         _add(log, "header.json", _header(rows, spec))
 
 
-_PLAN: dict[str, object] = {"name": "plan", "steps": [], "config": {}}
-
-
 def _add(log: zipfile.ZipFile, name: str, content: object) -> None:
     entry = zipfile.ZipInfo(name, _NO_TIME)
     entry.compress_type = zipfile.ZIP_DEFLATED
@@ -247,7 +243,8 @@ def _add(log: zipfile.ZipFile, name: str, content: object) -> None:
 
 def _numbered(frame: pl.DataFrame) -> pl.DataFrame:
     """Return the answers in a fixed order with ``sample_id``, the same for repeats, and ``epoch``, counted from 1."""
-    named = [pl.col(name).cast(pl.String) if name != "option_order" else _joined(name) for name in (*_ITEM, *_SETTINGS)]
+    named = [pl.col(name).cast(pl.String) for name in _NAMED]
+    named.append(pl.col("option_order").cast(pl.List(pl.String)).list.join(","))
     text = pl.concat_str([one.fill_null("\x00") for one in named], separator="\x1f")
     return (
         frame.with_columns(outcome().alias("outcome"), text.alias("sample_id"))
@@ -255,10 +252,6 @@ def _numbered(frame: pl.DataFrame) -> pl.DataFrame:
         .with_columns(pl.int_range(1, pl.len() + 1).over("sample_id").alias("epoch"))
         .with_columns(pl.col("sample_id").map_elements(lambda one: _digest(one)[:24], return_dtype=pl.String))
     )
-
-
-def _joined(name: str) -> pl.Expr:
-    return pl.col(name).cast(pl.List(pl.String)).list.join(",")
 
 
 def _digest(text: str) -> str:
@@ -336,7 +329,9 @@ def _sample(row: Mapping[str, object], media: Path, prompt: str) -> dict[str, ob
             "time": _finite(row["seconds"]),
         },
         "scores": {SCORER: _score(row)},
-        "metadata": _metadata(row),
+        "metadata": {
+            name: _plain(value) for name, value in row.items() if name not in _NOT_METADATA and value is not None
+        },
         "store": {},
         "events": [],
         "model_usage": {str(row["model"]): usage},
@@ -372,13 +367,6 @@ def _score(row: Mapping[str, object]) -> dict[str, object]:
         "answer": None if answered is None else str(answered),
         "explanation": f"parse: {row['parse']}",
     }
-
-
-_NOT_METADATA = frozenset({"said", "reasoning", "media_sha256", "sample_id", "epoch", "outcome"})
-
-
-def _metadata(row: Mapping[str, object]) -> dict[str, object]:
-    return {name: _plain(value) for name, value in row.items() if name not in _NOT_METADATA and value is not None}
 
 
 def _plain(value: object) -> object:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +27,14 @@ _ENDS = ("_result", "_auxmatch", "_score", "_judge")
 
 def read_table(path: Path) -> pl.DataFrame:
     """Return the answers of a workbook or a table of separated values."""
-    rows: Iterable[list[str]]
+    listed: Iterator[list[str]]
     if path.suffix == ".xlsx":
-        rows = bounded.rows(path)
+        listed = bounded.sheet(path)
     else:
         csv.field_size_limit(bounded.MOST_OF_ONE)
         separator = "\t" if path.suffix == ".tsv" else ","
-        rows = csv.reader(io.StringIO(bounded.text(path), newline=""), delimiter=separator)
+        listed = csv.reader(io.StringIO(bounded.text(path), newline=""), delimiter=separator)
     try:
-        listed = iter(rows)
         header = [name.strip() for name in next(listed, [])]
         records = [dict(zip(header, row, strict=False)) for row in listed if any(row)]
     except csv.Error as error:

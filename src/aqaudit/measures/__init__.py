@@ -1,4 +1,4 @@
-"""Measures: one file each, or a family that shares its rows, self-describing, pure functions of a frame of answers.
+"""Measures: pure functions of a frame of answers that describe themselves, one module a family that shares its rows.
 
 ``MEASURES["spearman"](frame)`` returns an :class:`Estimate`. The frame holds the answers of one scope (one model, data
 set, task, kind and setting), already narrowed to one perturbation; :mod:`aqaudit.audits.scope` does both.
@@ -30,22 +30,13 @@ from aqaudit.measures.rows import Estimate, Measure
 __all__ = ["MEASURES", "PLUG_INS", "Estimate", "Measure"]
 
 _ALL = (
-    recalls.BALANCED_ACCURACY,
-    recalls.BALANCED_ACCURACY_MACRO,
-    recalls.BALANCED_ACCURACY_PARSED,
-    correlation.SPEARMAN,
-    correlation.SPEARMAN_BY_ACTION,
-    scores.R_L2,
-    scores.RMSE,
-    scores.MAE,
+    *recalls.MEASURES,
+    *correlation.MEASURES,
+    *scores.MEASURES,
     pairs.PAIR_ACCURACY,
-    bradley_terry.BRADLEY_TERRY,
+    bradley_terry.MEASURE,
     scores.COVERAGE,
-    detection.HIT_RATE,
-    detection.FALSE_ALARM_RATE,
-    detection.LEAN,
-    detection.D_PRIME,
-    detection.CRITERION_C,
+    *detection.MEASURES,
     gap.MEASURE,
     groups.MEASURE,
     *probabilities.MEASURES,

@@ -8,30 +8,27 @@ strength too. Pairs are within an action, so strengths are fitted and ranked wit
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy import sparse
+from scipy import sparse, special
 from scipy.sparse import csgraph
 from scipy.sparse.linalg import splu
 
-from aqaudit.measures import correlation, resample
-from aqaudit.measures.rows import Estimate, Measure, cluster, codes, number, parsed, require, text
+from aqaudit.measures import resample
+from aqaudit.measures.correlation import MIN_RANKED, RankCorrelation, fisher_mean, spearman
+from aqaudit.measures.rows import Estimate, Measure, cluster, number, parsed, require, text
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 #: Games against a performance of strength 0 that every performance is given, half of them won.
 PRIOR = 1.0
-#: Fisher's z has variance 1 / (n - 3): below four performances an action says nothing.
-MIN_ITEMS = 4
 _STEPS, _PRECISE = 200, 1e-10
 # Strengths closer than this are equal: their difference is rounding.
 _EQUAL = 1e-7
-# Beyond this a correlation counts as this much when Fisher z are averaged.
-_Z_CLIP = 0.999
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +62,8 @@ def strengths(games: Games, prior: float = PRIOR) -> Floats:
 
 
 def _derivatives(games: Games, strength: Floats, prior: float) -> tuple[Floats, sparse.csc_matrix]:
-    beats = _logistic(strength[games.first] - strength[games.second])
-    alone = _logistic(strength)
+    beats = special.expit(strength[games.first] - strength[games.second])
+    alone = special.expit(strength)
     slope = prior * (0.5 - alone)
     np.add.at(slope, games.first, games.won - beats)
     np.add.at(slope, games.second, beats - games.won)
@@ -78,32 +75,27 @@ def _derivatives(games: Games, strength: Floats, prior: float) -> tuple[Floats, 
     return slope, sparse.csc_matrix((values, (rows, columns)), shape=(games.items, games.items))
 
 
-def _logistic(x: Floats) -> Floats:
-    return np.asarray(1 / (1 + np.exp(-np.clip(x, -700, 700))))
-
-
 def _without_each(games: Games, strength: Floats, person: Ints, people: int, prior: float = PRIOR) -> Floats:
     """Return the strengths with each person's games left out (people x items), by one Newton step from all games."""
-    beats = _logistic(strength[games.first] - strength[games.second])
+    beats = special.expit(strength[games.first] - strength[games.second])
     pull = games.won - beats
     _, curve = _derivatives(games, strength, prior)
     solve = splu(curve).solve
     gone = np.zeros((people, games.items))
-    for side in (games.first, games.second):
-        # A game within one person's own performances is left out once.
-        counted = np.ones(pull.size, dtype=bool)
-        if side is games.second:
-            counted = person[games.first] != person[games.second]
+    # A game within one person's own performances is left out once.
+    for side, counted in (
+        (games.first, np.ones(pull.size, dtype=bool)),
+        (games.second, person[games.first] != person[games.second]),
+    ):
         out = person[side][counted]
         np.add.at(gone, (out, games.first[counted]), pull[counted])
         np.add.at(gone, (out, games.second[counted]), -pull[counted])
     return np.asarray(strength - np.stack([solve(row) for row in gone]))
 
 
-def compute_bradley_terry(frame: pl.DataFrame) -> Estimate:
-    """Return the rank correlation of strengths and true scores, actions averaged on the Fisher z scale."""
+def _rank_correlation(frame: pl.DataFrame) -> Estimate:
     require(frame, ("prefer",))
-    rows = _games(frame)
+    rows = _outcomes(frame)
     read = rows.filter(pl.col("won").is_not_null())
     if rows.is_empty():
         return Estimate(value=None, why="the pairs have no true scores, only a better and a worse one")
@@ -112,42 +104,38 @@ def compute_bradley_terry(frame: pl.DataFrame) -> Estimate:
     whose = _whose(rows)
     people = sorted(set(whose.values()))
     place = {name: at for at, name in enumerate(people)}
-    found = [_action(part, whose, place) for _, part in sorted(read.group_by("action"), key=lambda g: str(g[0][0]))]
-    usable = [one for one in found if np.isfinite(one.value)]
-    details: dict[str, float | int | str | None] = {
-        "coverage": read.height / rows.height,
-        "performances": sum(one.items for one in found),
-        "separate_groups": sum(one.groups for one in found),
-        "actions": len(usable),
-    }
-    games = read.height
-    if not usable:
-        why = f"no action has {MIN_ITEMS} compared performances of different true scores"
-        return Estimate(value=None, chance=0.0, why=why, n=games, clusters=len(people), details=details)
-    constant = all(one.constant for one in usable)
-    scale = np.stack([np.arctanh(np.clip([one.value, *one.without], -_Z_CLIP, _Z_CLIP)) for one in usable])
-    # A person whose loss leaves an action undefined changes nothing there.
-    mean = np.tanh(np.nanmean(scale, axis=0)) if len(usable) > 1 else np.array([usable[0].value, *usable[0].without])
-    if constant:
-        return Estimate(value=0.0, chance=0.0, baseline=0.0, n=games, clusters=len(people), flag="constant",
-                        why="every performance wins as often as it loses", details=details)  # fmt: skip
-    why, interval = resample.too_small(_games_of(read, whose)) or "", None
-    if not why:
-        interval = resample.jackknife_interval(float(mean[0]), mean[1:], bounds=(-1.0, 1.0), fisher=True)
-        why = "" if interval else "the figure hangs on a single performer"
-    return Estimate(
-        value=float(mean[0]),
-        interval=interval,
+    fitted = [_of_action(part, whose, place) for _, part in sorted(read.group_by("action"), key=lambda g: str(g[0][0]))]
+    usable = [one for one in fitted if np.isfinite(one.value)]
+    found = Estimate(
+        value=None,
         chance=0.0,
-        baseline=0.0,
-        n=games,
+        n=read.height,
         clusters=len(people),
-        why=why,
-        details=details,
+        details={
+            "coverage": read.height / rows.height,
+            "performances": sum(one.items for one in fitted),
+            "separate_groups": sum(one.groups for one in fitted),
+            "actions": len(usable),
+        },
+    )
+    if not usable:
+        return replace(found, why=f"no action has {MIN_RANKED} compared performances of different true scores")
+    if all(one.constant for one in usable):
+        why = "every performance wins as often as it loses"
+        return replace(found, value=0.0, baseline=0.0, flag="constant", why=why)
+    values = np.stack([np.append(one.value, one.without) for one in usable])
+    # A person whose loss leaves an action undefined changes nothing there.
+    mean = fisher_mean(values) if len(usable) > 1 else values[0]
+    return resample.with_interval(
+        replace(found, value=float(mean[0]), baseline=0.0),
+        mean[1:],
+        bounds=(-1.0, 1.0),
+        small=resample.too_small(_games_of_each(read, whose)),
+        fisher=True,
     )
 
 
-def _games(frame: pl.DataFrame) -> pl.DataFrame:
+def _outcomes(frame: pl.DataFrame) -> pl.DataFrame:
     """Return one row an answer: the two performances, who they are by, their true scores and who won."""
     said = pl.col("prefer").cast(pl.String)
     won = pl.when(said == "this").then(1.0).when(said == "other").then(0.0).when(said == "tie").then(0.5)
@@ -172,7 +160,8 @@ def _whose(rows: pl.DataFrame) -> dict[str, str]:
     return {name: known.get(name, f"performance {name}") for name in {*rows["this"], *rows["other"]}}
 
 
-def _games_of(read: pl.DataFrame, whose: dict[str, str]) -> dict[str, int]:
+def _games_of_each(read: pl.DataFrame, whose: dict[str, str]) -> dict[str, int]:
+    """Return in how many games each performer stands."""
     counts: dict[str, int] = {}
     for side in ("this", "other"):
         for name, games in read.group_by(side).len().iter_rows():
@@ -181,7 +170,7 @@ def _games_of(read: pl.DataFrame, whose: dict[str, str]) -> dict[str, int]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
+class _Action:
     """The correlation in one action, and without each person; ``groups`` are sets of performances never compared."""
 
     value: float
@@ -191,11 +180,12 @@ class _Found:
     constant: bool
 
 
-def _action(part: pl.DataFrame, whose: dict[str, str], place: dict[str, int]) -> _Found:
-    both = pl.concat([part.select(pl.col("this").alias("id"), pl.col("this_score").alias("score")),
-                      part.select(pl.col("other").alias("id"), pl.col("other_score").alias("score"))])  # fmt: skip
-    scores = both.group_by("id").agg(pl.col("score").min()).sort("id")
-    _, names = codes(scores["id"])
+def _of_action(part: pl.DataFrame, whose: dict[str, str], place: dict[str, int]) -> _Action:
+    sides = [
+        part.select(pl.col(side).alias("id"), pl.col(f"{side}_score").alias("score")) for side in ("this", "other")
+    ]
+    scores = pl.concat(sides).group_by("id").agg(pl.col("score").min()).sort("id")
+    names = scores["id"].to_list()
     at = {name: i for i, name in enumerate(names)}
     games = Games(
         first=np.array([at[name] for name in part["this"]]),
@@ -208,10 +198,10 @@ def _action(part: pl.DataFrame, whose: dict[str, str], place: dict[str, int]) ->
     ties = sparse.coo_matrix((np.ones(games.won.size), (games.first, games.second)), shape=(len(names), len(names)))
     groups = int(csgraph.connected_components(ties, directed=False, return_labels=False))
 
-    def agreement(kept: NDArray[np.bool_], values: Floats) -> correlation.RankCorrelation:
+    def agreement(kept: NDArray[np.bool_], values: Floats) -> RankCorrelation:
         rounded = np.round(values[kept] / _EQUAL) * _EQUAL
         nobody = np.zeros(int(kept.sum()), dtype=np.int64)
-        return correlation.spearman(gold[kept], rounded, nobody, 0, min_rows=MIN_ITEMS)
+        return spearman(gold[kept], rounded, nobody, 0, min_rows=MIN_RANKED)
 
     whole = agreement(np.ones(len(names), dtype=bool), strength)
     without = np.full(len(place), whole.value)
@@ -219,10 +209,10 @@ def _action(part: pl.DataFrame, whose: dict[str, str], place: dict[str, int]) ->
         here, inverse = np.unique(person, return_inverse=True)
         for row, values in enumerate(_without_each(games, strength, inverse, here.size)):
             without[here[row]] = agreement(inverse != row, values).value
-    return _Found(value=whole.value, without=without, items=len(names), groups=groups, constant=whole.constant)
+    return _Action(value=whole.value, without=without, items=len(names), groups=groups, constant=whole.constant)
 
 
-BRADLEY_TERRY = Measure(
+MEASURE = Measure(
     name="bradley_terry",
     title="rank correlation of scores from pairs",
     what=(
@@ -235,5 +225,5 @@ BRADLEY_TERRY = Measure(
     chance="0",
     higher_is_better=True,
     citation="Bradley & Terry, Rank analysis of incomplete block designs, Biometrika 1952; Hunter, Ann. Stat. 2004",
-    compute=compute_bradley_terry,
+    compute=_rank_correlation,
 )

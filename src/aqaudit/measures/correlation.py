@@ -1,16 +1,21 @@
-"""Spearman's rank correlation within action classes, averaged on the Fisher z scale."""
+"""Spearman's rank correlation of given and true scores, over all answers or within action classes.
+
+Pearson's correlation of average ranks, with its delete-one-cluster values: exactly up to :data:`EXACT_ROWS` rows, by
+its influence function beyond. Classes are averaged on the Fisher z scale, framings with equal weight.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from aqaudit.measures import resample
-from aqaudit.measures.recalls import ratio
+from aqaudit.measures.resample import mean_defined
 from aqaudit.measures.rows import Estimate, Measure, codes, per_cluster, scored
 
 Floats = NDArray[np.float64]
@@ -18,6 +23,10 @@ Ints = NDArray[np.int64]
 
 EXACT_ROWS = 100_000
 EXACT_CLUSTERS = 5_000
+#: Fisher's z has variance 1 / (n - 3): below four values a correlation says nothing.
+MIN_RANKED = 4
+# Beyond this a correlation counts as this much when Fisher z are averaged, or a perfect one would outweigh all others.
+_Z_CLIP = 0.999
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +96,9 @@ class _Table:
         return _dot(self.weight, truth_rank[self.pair_truth] * answer_rank[self.pair_answer])
 
     @staticmethod
-    def correlation(rows: int, truths: Floats, answers: Floats, cross: object, min_rows: int) -> float:
+    def correlation(
+        rows: int, truths: Floats, answers: Floats, cross: Callable[[Floats, Floats], float], min_rows: int
+    ) -> float:
         """Pearson's correlation of doubled, centred average ranks."""
         if rows < min_rows:
             return float("nan")
@@ -98,8 +109,8 @@ class _Table:
             return float("nan")
         if answer_square == 0:
             return 0.0
-        ratio = cross(truth_rank, answer_rank) / np.sqrt(truth_square) / np.sqrt(answer_square)  # type: ignore[operator]
-        return float(np.clip(ratio, -1.0, 1.0))
+        found = cross(truth_rank, answer_rank) / np.sqrt(truth_square) / np.sqrt(answer_square)
+        return float(np.clip(found, -1.0, 1.0))
 
     def without(self, out: Ints, min_rows: int) -> float:
         truth, answer = self.truth_of[out], self.answer_of[out]
@@ -136,14 +147,9 @@ class _Table:
         return np.bincount(cluster, weights=psi, minlength=clusters) / left
 
 
-CITATION = "Spearman, The proof and measurement of association between two things, Am. J. Psychol. 1904"
-# Beyond this a correlation counts as this much when Fisher z are averaged, or a perfect one would outweigh all others.
-_Z_CLIP = 0.999
-
-
-def compute_spearman(frame: pl.DataFrame) -> Estimate:
-    """Return Spearman's correlation over the parsed rows, framings averaged with equal weight."""
-    return correlate(scored(frame), by=("framing",), min_rows=2)
+def fisher_mean(correlations: Floats) -> Floats:
+    """Return the mean over the first axis on the Fisher z scale; NaN where no correlation is defined."""
+    return np.tanh(mean_defined(np.arctanh(np.clip(correlations, -_Z_CLIP, _Z_CLIP))))
 
 
 def correlate(rows: pl.DataFrame, *, by: Sequence[str], min_rows: int) -> Estimate:
@@ -166,16 +172,15 @@ def correlate(rows: pl.DataFrame, *, by: Sequence[str], min_rows: int) -> Estima
         return Estimate(value=None, why="no answer could be read", details=details)
     cluster, names = codes(read["cluster"])
     gold, said = read["gold"].to_numpy(), read["said"].to_numpy()
-    values: dict[str, list[float]] = {}
-    replicates: dict[str, list[NDArray[np.float64]]] = {}
+    # By framing, for every split: the correlation, then those without each cluster.
+    found: dict[str, list[Floats]] = {}
     constant, exact = True, True
     for key, part in read.with_row_index("at").group_by(*by, maintain_order=True):
         at = part["at"].to_numpy()
-        found = spearman(gold[at], said[at], cluster[at], len(names), min_rows=min_rows)
-        values.setdefault(str(key[0]), []).append(found.value)
-        replicates.setdefault(str(key[0]), []).append(found.replicates)
-        constant, exact = constant and found.constant, exact and found.exact
-    splits = sum(int(np.isfinite(value).sum()) for value in values.values())
+        ranked = spearman(gold[at], said[at], cluster[at], len(names), min_rows=min_rows)
+        found.setdefault(str(key[0]), []).append(np.append(ranked.value, ranked.replicates))
+        constant, exact = constant and ranked.constant, exact and ranked.exact
+    splits = sum(int(np.isfinite(each[0])) for framing in found.values() for each in framing)
     if len(by) > 1:
         details["splits"] = splits
     details["rank_interval"] = "exact delete-one" if exact else "influence function"
@@ -184,102 +189,54 @@ def correlate(rows: pl.DataFrame, *, by: Sequence[str], min_rows: int) -> Estima
             "all true scores are equal" if gold.min() == gold.max() else f"no group has {min_rows} different executions"
         )
         return Estimate(value=None, chance=0.0, why=why, n=read.height, clusters=len(names), details=details)
-    fisher = len(by) > 1
-    value = float(_average([np.array(v)[:, np.newaxis] for v in values.values()], fisher=fisher)[0])
+    average = fisher_mean if len(by) > 1 else mean_defined
+    values = mean_defined(np.stack([average(np.stack(framing)) for framing in found.values()]))
+    estimate = Estimate(
+        value=float(values[0]), chance=0.0, baseline=0.0, n=read.height, clusters=len(names), details=details
+    )
     if constant:
-        return Estimate(
-            value=0.0,
-            chance=0.0,
-            baseline=0.0,
-            n=read.height,
-            clusters=len(names),
-            flag="constant",
-            why="every answer is the same score",
-            details=details,
-        )
-    why, interval = resample.too_small(per_cluster(read)) or "", None
-    if not why:
-        interval = resample.jackknife_interval(
-            value,
-            _average([np.stack(r) for r in replicates.values()], fisher=fisher),
-            bounds=(-1.0, 1.0),
-            fisher=True,
-            degenerate=_degenerate(value, len(names)),
-        )
-        why = "" if interval else "the figure hangs on a single performer"
-    return Estimate(
-        value=value,
-        interval=interval,
-        chance=0.0,
-        baseline=0.0,
-        n=read.height,
-        clusters=len(names),
-        why=why,
-        details=details,
+        return replace(estimate, value=0.0, flag="constant", why="every answer is the same score")
+    return resample.with_interval(
+        estimate,
+        values[1:],
+        bounds=(-1.0, 1.0),
+        small=resample.too_small(per_cluster(read)),
+        fisher=True,
+        degenerate=_limits,
     )
 
 
-def _average(framings: list[NDArray[np.float64]], *, fisher: bool) -> NDArray[np.float64]:
-    """Average (splits x replicates) within each framing, then framings, over the values that are defined."""
-    means = []
-    for values in framings:
-        scale = np.arctanh(np.clip(values, -_Z_CLIP, _Z_CLIP)) if fisher else values
-        mean = _mean_defined(scale)
-        means.append(np.tanh(mean) if fisher else mean)
-    return _mean_defined(np.stack(means))
-
-
-def _mean_defined(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    defined = np.isfinite(values)
-    count = defined.sum(axis=0)
-    total = np.where(defined, values, 0.0).sum(axis=0)
-    return ratio(total, count.astype(np.float64))
-
-
-def _degenerate(value: float, clusters: int) -> tuple[float, float]:
+def _limits(value: float, clusters: int) -> tuple[float, float]:
     """Clopper-Pearson on the correlation mapped to 0..1, for a correlation that no single performer changes."""
     low, high = resample.clopper_pearson((value + 1) / 2 * clusters, clusters)
     return 2 * low - 1, 2 * high - 1
 
 
-SPEARMAN = Measure(
-    name="spearman",
-    title="Spearman's rank correlation",
-    what=(
-        "Pearson's correlation of average ranks of given and true scores, over parsed answers. Constant answers score "
-        "0. Framings are averaged with equal weight."
+_SPEARMAN = "Spearman, The proof and measurement of association between two things, Am. J. Psychol. 1904"
+_measure = partial(Measure, kinds=("score",), bounds=(-1.0, 1.0), chance="0", higher_is_better=True)
+MEASURES = (
+    _measure(
+        name="spearman",
+        title="Spearman's rank correlation",
+        what=(
+            "Pearson's correlation of average ranks of given and true scores, over parsed answers. Constant answers "
+            "score 0. Framings are averaged with equal weight."
+        ),
+        columns=("gold_score", "score"),
+        citation=_SPEARMAN,
+        compute=lambda frame: correlate(scored(frame), by=("framing",), min_rows=2),
     ),
-    kinds=("score",),
-    columns=("gold_score", "score"),
-    bounds=(-1.0, 1.0),
-    chance="0",
-    higher_is_better=True,
-    citation=CITATION,
-    compute=compute_spearman,
-)
-
-
-# Fisher's z has variance 1 / (n - 3): below four rows it says nothing.
-MIN_ROWS = 4
-
-
-def compute_spearman_by_action(frame: pl.DataFrame) -> Estimate:
-    """Return tanh of the mean Fisher z over action classes with at least four parsed rows and unequal truths."""
-    return correlate(scored(frame), by=("framing", "action"), min_rows=MIN_ROWS)
-
-
-SPEARMAN_BY_ACTION = Measure(
-    name="spearman_by_action",
-    title="Spearman's rank correlation, mean over action classes",
-    what=(
-        "Spearman's correlation within each action class (at least four parsed answers), averaged on the Fisher z "
-        "scale with correlations clipped at 0.999. Framings are averaged with equal weight."
+    _measure(
+        name="spearman_by_action",
+        title="Spearman's rank correlation, mean over action classes",
+        what=(
+            "Spearman's correlation within each action class (at least four parsed answers), averaged on the Fisher z "
+            "scale with correlations clipped at 0.999. Framings are averaged with equal weight."
+        ),
+        columns=("gold_score", "score", "action"),
+        citation=(
+            f"{_SPEARMAN}; averaged as in Parmar & Morris, Action quality assessment across multiple actions, 2019"
+        ),
+        compute=lambda frame: correlate(scored(frame), by=("framing", "action"), min_rows=MIN_RANKED),
     ),
-    kinds=("score",),
-    columns=("gold_score", "score", "action"),
-    bounds=(-1.0, 1.0),
-    chance="0",
-    higher_is_better=True,
-    citation=f"{CITATION}; averaged as in Parmar & Morris, Action quality assessment across multiple actions, 2019",
-    compute=compute_spearman_by_action,
 )

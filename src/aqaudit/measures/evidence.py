@@ -10,24 +10,25 @@ that the truths of all other performers suggest. It is fitted without the perfor
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from aqaudit.measures import correlation, resample
-from aqaudit.measures.recalls import mean_of_groups
+from aqaudit.measures import pairs, resample
+from aqaudit.measures.correlation import spearman
+from aqaudit.measures.resample import mean_of_groups, ratio
 from aqaudit.measures.rows import (
-    CORRECT,
-    ERROR,
     Estimate,
     Interval,
     Measure,
+    class_of,
     cluster,
     codes,
+    joined,
     number,
     parsed,
     per_cluster,
@@ -36,12 +37,30 @@ from aqaudit.measures.rows import (
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 FULL, POLICY = "none", "blind_policy"
 WITHOUT = ("blank", "text_only")
 KEYS = ("question_id", "performance_id", "other_id", "framing", "answer_words", "pair_order", "repeat")
-_START = np.zeros(1, dtype=np.int64)
 _GOLD = ("gold_correct", "gold_score", "gold_choice", "gold_prefer")
+_NOT_WITHOUT = "no answers with perturbation blank or text_only"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreditedRows:
+    """Rows of :func:`credited` as arrays, one entry a row.
+
+    ``gold`` is the true score, or the number of its class among ``classes`` (0: these are scores); ``said`` is NaN
+    where a score was not read.
+    """
+
+    cluster: Ints
+    clusters: int
+    framing: Ints
+    framings: int
+    gold: Floats | Ints
+    classes: int
+    said: Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +89,7 @@ class Comparison:
 
     def of(self, name: str) -> Score:
         """Return a condition's score."""
-        return next(score for score in self.scores if score.name == name)
+        return next(one for one in self.scores if one.name == name)
 
 
 def credited(frame: pl.DataFrame, names: Sequence[str], keep: Sequence[str] = ()) -> pl.DataFrame:
@@ -92,24 +111,21 @@ def credited(frame: pl.DataFrame, names: Sequence[str], keep: Sequence[str] = ()
             gold, said = number(frame, "gold_score"), pl.when(read).then(number(frame, "score")).otherwise(None)
             truth = pl.col("gold_score").is_not_null()
         case "prefer":
-            pick, right = pl.col("prefer").cast(pl.String), pl.col("gold_prefer").cast(pl.String)
-            credit = pl.when(pick == right).then(1.0).when(pick == "tie").then(0.5).otherwise(0.0)
-            said = pl.when(read & pick.is_not_null()).then(credit).otherwise(0.0)
-            gold, truth = pl.lit(""), right.is_in(["this", "other"])
+            said = pl.when(read & pl.col("prefer").is_not_null()).then(pairs.credit()).otherwise(0.0)
+            gold, truth = pl.lit(""), pl.col("gold_prefer").cast(pl.String).is_in(["this", "other"])
         case "choose":
             gold, truth = pl.col("gold_choice"), pl.col("gold_choice").is_not_null()
             said = (read & (pl.col("choice") == pl.col("gold_choice"))).fill_null(value=False).cast(pl.Float64)
         case _:
             holds = pl.col("gold_correct").cast(pl.Boolean)
-            gold, truth = pl.when(holds).then(pl.lit(CORRECT)).otherwise(pl.lit(ERROR)), holds.is_not_null()
+            gold, truth = class_of(holds), holds.is_not_null()
             said = (read & (pl.col("says_correct") == holds)).fill_null(value=False).cast(pl.Float64)
     condition = text(frame, "perturbation").replace("", FULL)
-    stratum = [text(frame, name) for name in ("action", "criterion", "error")]
     return frame.filter(truth & condition.is_in(names)).select(
         *[text(frame, name) for name in KEYS],
         cluster(frame),
         condition.alias("condition"),
-        pl.concat_str(stratum, separator="\x1f").alias("stratum"),
+        joined(frame, "action", "criterion", "error").alias("stratum"),
         gold.alias("gold"),
         said.alias("said"),
         *keep,
@@ -160,99 +176,123 @@ def compare(frame: pl.DataFrame, names: Sequence[str], *, policy: bool = False) 
         )  # fmt: skip
         return Comparison(scores=(), n=0, clusters=0, why=why)
     shared = shared.sort("cluster", *KEYS, "condition", "gold", "said", nulls_last=True)
-    scored = shared.schema["gold"].is_float()
-    at, clusters = codes(shared["cluster"])
+    answers = coded(shared)
+    conditions = {name: (shared["condition"] == name).to_numpy() for name in names}
+    found = {name: score(answers, mask) for name, mask in conditions.items()}
     full = shared.filter(pl.col("condition") == FULL)
-    score = _correlations if scored else _accuracies
-    found = [(name, *score(shared, at, len(clusters), name)) for name in names]
     if policy:
-        own, _ = codes(full["cluster"])
-        blind = full.with_columns(said=pl.Series(_policy(full, own, len(clusters), scored=scored)))
-        found.append((POLICY, *score(blind, own, len(clusters), FULL)))
-    classes = None if scored or full["gold"].eq("").all() else resample.classes_held(full)
+        said = answers.said.copy()
+        said[conditions[FULL]] = _policy(full, answers.cluster[conditions[FULL]], answers.clusters)
+        found[POLICY] = score(replace(answers, said=said), conditions[FULL])
+    scores = answers.classes == 0
+    classes = None if scores or full["gold"].eq("").all() else resample.classes_held(full)
     small = resample.too_small(per_cluster(full), classes) or ""
-    bounds = (-1.0, 1.0) if scored else (0.0, 1.0)
+    low, high = (-1.0, 1.0) if scores else (0.0, 1.0)
+
+    def interval(value: float, replicates: Floats) -> Interval | None:
+        if small:
+            return None
+        return resample.jackknife_interval(value, replicates, bounds=(low, high), fisher=scores)
+
     return Comparison(
         scores=tuple(
-            Score(name=name, value=value, replicates=left,
-                  interval=None if small else resample.jackknife_interval(value, left, bounds=bounds, fisher=scored))
-            for name, value, left in found
+            Score(name=name, value=value, replicates=left, interval=interval(value, left))
+            for name, (value, left) in found.items()
         ),
         n=full.height,
-        clusters=len(clusters),
+        clusters=answers.clusters,
         why="",
         small=small,
-        widest=bounds[1] - bounds[0],
-    )  # fmt: skip
-
-
-def _accuracies(rows: pl.DataFrame, at: Ints, clusters: int, name: str) -> tuple[float, Floats]:
-    """Mean credit per class, classes averaged within framings, then framings."""
-    here = (rows["condition"] == name).to_numpy()
-    framing, framings = codes(rows["framing"])
-    label, labels = codes(rows["gold"])
-    cell = framing * len(labels) + label
-    width = len(framings) * len(labels)
-    place = (at * width + cell)[here]
-    total, right = (
-        np.bincount(place, weights=weight, minlength=clusters * width).reshape(clusters, width)
-        for weight in (np.ones(int(here.sum())), rows["said"].to_numpy()[here])
+        widest=high - low,
     )
 
-    def statistic(table: Floats) -> Floats:
-        recall = resample.figure(table[..., width:], table[..., :width])
-        by_framing = mean_of_groups(recall, np.arange(0, width, len(labels)))
-        return mean_of_groups(by_framing, _START)[..., 0]
+
+def coded(rows: pl.DataFrame) -> CreditedRows:
+    """Return rows of :func:`credited` as arrays."""
+    cluster, clusters = codes(rows["cluster"])
+    framing, framings = codes(rows["framing"])
+    gold, labels = (rows["gold"].to_numpy(), []) if rows.schema["gold"].is_float() else codes(rows["gold"])
+    return CreditedRows(
+        cluster=cluster,
+        clusters=len(clusters),
+        framing=framing,
+        framings=len(framings),
+        gold=gold,
+        classes=len(labels),
+        said=rows["said"].to_numpy(),
+    )
+
+
+def score(answers: CreditedRows, among: Mask, *, min_ranked: int = 2, min_classes: int = 1) -> tuple[float, Floats]:
+    """Return the score of some rows, and its delete-one-cluster values.
+
+    Parameters
+    ----------
+    answers : CreditedRows
+    among : numpy.ndarray, shape (rows,)
+        Which rows.
+    min_ranked : int
+        How many scores a framing needs to be ranked.
+    min_classes : int
+        How many classes of the truth a framing needs to count.
+    """
+    if answers.classes:
+        return _accuracy(answers, among, min_classes)
+    read = among & np.isfinite(answers.said)
+    framings = [read & (answers.framing == k) for k in range(answers.framings)]
+    found = [
+        spearman(answers.gold[part], answers.said[part], answers.cluster[part], answers.clusters, min_rows=min_ranked)
+        for part in framings
+        if np.count_nonzero(part) >= min_ranked
+    ]
+    if not found:
+        return float("nan"), np.full(answers.clusters, np.nan)
+    return float(np.mean([one.value for one in found])), np.mean([one.replicates for one in found], axis=0)
+
+
+def _accuracy(answers: CreditedRows, among: Mask, min_classes: int) -> tuple[float, Floats]:
+    """Mean credit per class, classes averaged within framings, then framings."""
+    width = answers.framings * answers.classes
+    place = (answers.cluster * width + answers.framing * answers.classes + answers.gold)[among]
+    total, right = (
+        np.bincount(place, weights=weight, minlength=answers.clusters * width).reshape(answers.clusters, width)
+        for weight in (np.ones(place.size), answers.said[among])
+    )
+
+    def statistic(sums: Floats) -> Floats:
+        recall = ratio(sums[..., width:], sums[..., :width])
+        by_framing = mean_of_groups(recall, np.arange(0, width, answers.classes), at_least=min_classes)
+        return mean_of_groups(by_framing)[..., 0]
 
     return resample.delete_one(np.hstack((total, right)), statistic)
 
 
-def _correlations(rows: pl.DataFrame, at: Ints, clusters: int, name: str) -> tuple[float, Floats]:
-    """Spearman's correlation within framings, framings averaged."""
-    values, left = [], []
-    framing, framings = codes(rows["framing"])
-    here = (rows["condition"] == name).to_numpy() & rows["said"].is_not_null().to_numpy()
-    gold, said = rows["gold"].to_numpy(), rows["said"].to_numpy()
-    for k in range(len(framings)):
-        part = here & (framing == k)
-        if np.count_nonzero(part) > 1:
-            found = correlation.spearman(gold[part], said[part], at[part], clusters)
-            values.append(found.value)
-            left.append(found.replicates)
-    if not values:
-        return float("nan"), np.full(clusters, np.nan)
-    return float(np.mean(values)), np.mean(left, axis=0)
-
-
-def _policy(full: pl.DataFrame, at: Ints, clusters: int, *, scored: bool) -> Floats:
-    """Return the blind policy's score, or the credit of its answer, for every row."""
-    if full["gold"].eq("").all() if not scored else False:
+def _policy(full: pl.DataFrame, at: Ints, clusters: int) -> Floats:
+    """Return the blind policy's score, or the credit of its answer, for every row; ``at`` numbers their clusters."""
+    scores = full.schema["gold"].is_float()
+    if not scores and full["gold"].eq("").all():
         return np.full(full.height, 0.5)
     keyed = full.select(pl.concat_str(["stratum", "framing"], separator="\x1f").alias("key"))["key"]
     stratum, strata = codes(keyed)
-    place = at * len(strata) + stratum
-    shape = (clusters, len(strata))
-    if scored:
-        gold = full["gold"].to_numpy()
-        total, count = (
-            np.bincount(place, weights=w, minlength=shape[0] * shape[1]).reshape(shape)
-            for w in (gold, np.ones(gold.size))
-        )
-        others, held = total.sum(axis=0) - total, count.sum(axis=0) - count
-        overall = resample.figure(others.sum(axis=1), held.sum(axis=1))
-        guess = np.where(held > 0, resample.figure(others, held), overall[:, np.newaxis])
-        # Strata have one mean whoever is left out: the same number would be ranked as many.
-        return np.asarray(np.round(guess[at, stratum], 9))
+
+    def others(weights: Floats) -> Floats:
+        """Sum weights over all other clusters (clusters x strata)."""
+        size = clusters * len(strata)
+        own = np.bincount(at * len(strata) + stratum, weights=weights, minlength=size).reshape(clusters, len(strata))
+        return np.asarray(own.sum(axis=0) - own)
+
+    if scores:
+        total, held = others(full["gold"].to_numpy()), others(np.ones(full.height))
+        overall = ratio(total.sum(axis=1), held.sum(axis=1))
+        guess = np.where(held > 0, ratio(total, held), overall[:, np.newaxis])
+        # Strata have one mean whoever is left out: the same number would be ranked as many. Where there is nobody else
+        # to learn from, the policy gives one score to all.
+        return np.asarray(np.nan_to_num(np.round(guess[at, stratum], 9)))
     label, labels = codes(full["gold"])
-    votes = np.empty((len(labels), *shape))
-    for k in range(len(labels)):
-        own = np.bincount(place, weights=(label == k).astype(np.float64), minlength=shape[0] * shape[1]).reshape(shape)
-        others = own.sum(axis=0) - own
-        # A class counts as much as all others, however rare: the vote of a class is its share that falls in here.
-        votes[k] = resample.figure(others, np.broadcast_to(others.sum(axis=1, keepdims=True), shape))
-    votes = np.nan_to_num(votes)
-    best = votes.max(axis=0)
-    winners = votes >= best - 1e-12
+    counts = [others((label == k).astype(np.float64)) for k in range(len(labels))]
+    # A class counts as much as all others, however rare: the vote of a class is its share that falls in here.
+    votes = np.nan_to_num([ratio(n, np.broadcast_to(n.sum(axis=1, keepdims=True), n.shape)) for n in counts])
+    winners = votes >= votes.max(axis=0) - 1e-12
     credit = winners / winners.sum(axis=0)
     return np.asarray(credit[label, at, stratum])
 
@@ -265,22 +305,18 @@ def difference(found: Comparison, name: str, others: Sequence[str]) -> Estimate:
     value = found.of(name).value - max(found.of(other).value for other in others)
     if not np.isfinite(value):
         return Estimate(value=None, why="a condition has no score", n=found.n, clusters=found.clusters)
-    interval = None
-    if not found.small:
-        interval = resample.jackknife_interval(
-            value,
-            found.of(name).replicates - best,
-            bounds=(-found.widest, found.widest),
-            degenerate=resample.difference_limits(value, found.clusters, widest=found.widest),
-        )
-    return Estimate(
-        value=value,
-        interval=interval,
-        chance=0.0,
-        n=found.n,
-        clusters=found.clusters,
-        why=found.small or ("" if interval else "the figure hangs on a single performer"),
-        details={score.name: score.value for score in found.scores},
+    return resample.with_interval(
+        Estimate(
+            value=value,
+            chance=0.0,
+            n=found.n,
+            clusters=found.clusters,
+            details={one.name: one.value for one in found.scores},
+        ),
+        found.of(name).replicates - best,
+        bounds=(-found.widest, found.widest),
+        small=found.small,
+        degenerate=partial(resample.difference_limits, widest=found.widest),
     )
 
 
@@ -289,91 +325,78 @@ def asked(frame: pl.DataFrame) -> tuple[str, ...]:
     return tuple(sorted(frame.select(text(frame, "perturbation").replace("", FULL)).to_series().unique()))
 
 
-def _without(frame: pl.DataFrame) -> tuple[str, ...]:
-    return tuple(name for name in WITHOUT if name in asked(frame))
-
-
 def dependence(frame: pl.DataFrame) -> tuple[Comparison, Estimate]:
     """Return the comparison and the estimate of the dependence on the pictures."""
-    without = _without(frame)
+    without = [name for name in WITHOUT if name in asked(frame)]
     if not without:
-        why = "no answers with perturbation blank or text_only"
-        return Comparison(scores=(), n=0, clusters=0, why=why), Estimate(value=None, why=why)
+        return Comparison(scores=(), n=0, clusters=0, why=_NOT_WITHOUT), Estimate(value=None, why=_NOT_WITHOUT)
     found = compare(frame, (FULL, *without), policy=True)
     return found, difference(found, FULL, (*without, POLICY))
 
 
-def _dependence(frame: pl.DataFrame) -> Estimate:
-    return dependence(frame)[1]
-
-
 def _static(frame: pl.DataFrame) -> Estimate:
-    without = _without(frame)
+    without = [name for name in WITHOUT if name in asked(frame)]
     if not without:
-        return Estimate(value=None, why="no answers with perturbation blank or text_only")
+        return Estimate(value=None, why=_NOT_WITHOUT)
     return difference(compare(frame, (FULL, "frozen", *without), policy=True), "frozen", (*without, POLICY))
 
 
-def _drop(name: str, frame: pl.DataFrame) -> Estimate:
-    return difference(compare(frame, (FULL, name)), FULL, (name,))
+def _drop(perturbation: str) -> Callable[[pl.DataFrame], Estimate]:
+    return lambda frame: difference(compare(frame, (FULL, perturbation)), FULL, (perturbation,))
 
 
-def _measure(name: str, title: str, what: str, compute: partial[Estimate]) -> Measure:
-    return Measure(
-        name=name,
-        title=title,
-        what=what,
-        kinds=("verify", "detect", "choose", "score", "prefer"),
-        columns=("perturbation",),
-        bounds=(-2.0, 2.0),
-        chance="0 for a judge that does not use what was taken away",
-        higher_is_better=True,
-        citation="Goyal et al., Making the V in VQA matter, CVPR 2017; Yuksekgonul et al., ICLR 2023",
-        compute=compute,
-    )
-
-
+_measure = partial(
+    Measure,
+    kinds=("verify", "detect", "choose", "score", "prefer"),
+    columns=("perturbation",),
+    bounds=(-2.0, 2.0),
+    chance="0 for a judge that does not use what was taken away",
+    higher_is_better=True,
+    citation="Goyal et al., Making the V in VQA matter, CVPR 2017; Yuksekgonul et al., ICLR 2023",
+)
 MEASURES = (
     _measure(
-        "vision_dependence",
-        "dependence on the pictures",
-        "Score with the pictures less the best of blank pictures, no pictures and the blind policy, same questions.",
-        partial(_dependence),
+        name="vision_dependence",
+        title="dependence on the pictures",
+        what=(
+            "Score with the pictures less the best of blank pictures, no pictures and the blind policy, same questions."
+        ),
+        compute=lambda frame: dependence(frame)[1],
     ),
     _measure(
-        "static_evidence",
-        "evidence from one frame",
-        "Score with a frozen frame less the best of blank pictures, no pictures and the blind policy.",
-        partial(_static),
+        name="static_evidence",
+        title="evidence from one frame",
+        what="Score with a frozen frame less the best of blank pictures, no pictures and the blind policy.",
+        compute=_static,
     ),
     _measure(
-        "temporal_evidence",
-        "evidence from the movement",
-        "Score with the clip less the score with one frozen frame.",
-        partial(_drop, "frozen"),
+        name="temporal_evidence",
+        title="evidence from the movement",
+        what="Score with the clip less the score with one frozen frame.",
+        compute=_drop("frozen"),
     ),
     _measure(
-        "shuffled_drop",
-        "loss when frames are shuffled",
-        "Score with the clip less the score with its frames in random order.",
-        partial(_drop, "shuffled"),
+        name="shuffled_drop",
+        title="loss when frames are shuffled",
+        what="Score with the clip less the score with its frames in random order.",
+        compute=_drop("shuffled"),
     ),
     _measure(
-        "reversed_drop",
-        "loss when the clip runs backwards",
-        "Score with the clip less the score with its frames in reverse order.",
-        partial(_drop, "reversed"),
+        name="reversed_drop",
+        title="loss when the clip runs backwards",
+        what="Score with the clip less the score with its frames in reverse order.",
+        compute=_drop("reversed"),
     ),
     _measure(
-        "swapped_drop",
-        "loss when another clip is shown",
-        "Score with the clip less the score with another clip, held against the truth of the clip shown.",
-        partial(_drop, "swapped"),
+        name="swapped_drop",
+        title="loss when another clip is shown",
+        what="Score with the clip less the score with another clip, held against the truth of the clip shown.",
+        compute=_drop("swapped"),
     ),
     _measure(
-        "region_blur_drop",
-        "loss when the region is blurred",
-        "Score with the clip less the score with the region that matters blurred.",
-        partial(_drop, "region_blur"),
+        name="region_blur_drop",
+        title="loss when the region is blurred",
+        what="Score with the clip less the score with the region that matters blurred.",
+        compute=_drop("region_blur"),
     ),
 )

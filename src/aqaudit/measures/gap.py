@@ -7,7 +7,7 @@ fitted on a grid of curves.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -66,40 +66,40 @@ def fit(frame: pl.DataFrame) -> tuple[GapCurve | None, Estimate]:
     """Return the fitted curve, None where there is none, and the estimate of the gap at 75 %."""
     found = preferences(frame).filter(pl.col("gap").is_not_null() & pl.col("credit").is_not_null())
     if found.is_empty() or found["gap"].n_unique() < 3:
-        return None, Estimate(value=None, why="the pairs have no scores that differ by three or more different amounts",
-                              n=found.height, clusters=found["cluster"].n_unique())  # fmt: skip
+        why = "the pairs have no scores that differ by three or more different amounts"
+        return None, Estimate(value=None, why=why, n=found.height, clusters=found["cluster"].n_unique())
     bins, centres = _bins(found["gap"].to_numpy())
-    rows = found.with_columns(
-        *[
-            pl.when(pl.Series(bins == at)).then(weight).otherwise(0.0).alias(f"{name}{at}")
-            for name, weight in (("n", pl.lit(1.0)), ("right", pl.col("credit")))
-            for at in range(centres.size)
-        ]
-    )
-    columns = [f"{name}{at}" for name in ("n", "right") for at in range(centres.size)]
-    matrix, names = resample.cluster_matrix(rows, columns)
+    sums = {
+        f"{name}{at}": pl.when(pl.Series(bins == at)).then(weight).otherwise(0.0)
+        for name, weight in (("n", pl.lit(1.0)), ("right", pl.col("credit")))
+        for at in range(centres.size)
+    }
+    matrix, names = resample.cluster_matrix(found.with_columns(**sums), tuple(sums))
     total = matrix.sum(axis=0)
     curve = _curve(centres, total)
     value = float(reaches(curve.scale, curve.shape, curve.lapse))
     lowest, highest = float(found["gap"].min()), float(found["gap"].max())  # type: ignore[arg-type]
     details: dict[str, float | int | str | None] = {
-        "pairs": found.height, "smallest_gap": lowest, "largest_gap": highest, "draws": DRAWS, "seed": SEED,
-    }  # fmt: skip
+        "pairs": found.height,
+        "smallest_gap": lowest,
+        "largest_gap": highest,
+        "draws": DRAWS,
+        "seed": SEED,
+    }
     why = resample.too_small(per_cluster(found)) or ""
     low, high = (None, None) if why else _limits(matrix, centres, curve.scale)
     if low is not None and np.isfinite(value):
         low, high = min(low, value), None if high is None else max(high, value)
     details |= {"low_unclipped": low, "high_unclipped": high}
+    estimate = Estimate(value=None, n=found.height, clusters=len(names), details=details)
     flag = "not reached" if value > highest else "below the gaps seen" if value < lowest else None
     if flag:
         reason = why or f"75 % is {flag}: the gaps are {lowest:.2f} to {highest:.2f} of the scale"
-        return curve, Estimate(value=None, n=found.height, clusters=len(names), flag=flag, why=reason, details=details)
+        return curve, replace(estimate, flag=flag, why=reason)
     interval = None
     if low is not None and high is not None:
         interval = Interval(low=max(low, lowest), high=min(high, highest), se=(high - low) / 3.92)
-    return curve, Estimate(
-        value=value, interval=interval, n=found.height, clusters=len(names), why=why, details=details
-    )
+    return curve, replace(estimate, value=value, interval=interval, why=why)
 
 
 def _bins(gap: Floats) -> tuple[NDArray[np.int64], Floats]:

@@ -8,17 +8,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from aqaudit.measures import correlation, resample
-from aqaudit.measures.evidence import FULL, credited
-from aqaudit.measures.recalls import mean_of_groups
-from aqaudit.measures.rows import Estimate, Measure, codes
+from aqaudit.measures import resample
+from aqaudit.measures.correlation import MIN_RANKED
+from aqaudit.measures.evidence import FULL, coded, credited, score
+from aqaudit.measures.rows import Details, Estimate, Measure
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Mask = NDArray[np.bool_]
-
-_START = np.zeros(1, dtype=np.int64)
-_MIN_RANKED = 4
 
 
 def against_rest(frame: pl.DataFrame, groups: Mapping[str, pl.Series]) -> dict[str, Estimate]:
@@ -41,76 +36,39 @@ def against_rest(frame: pl.DataFrame, groups: Mapping[str, pl.Series]) -> dict[s
     rows = credited(masked, (FULL,), keep=tuple(names))
     if rows.is_empty():
         return {}
-    at, clusters = codes(rows["cluster"])
-    framing, framings = codes(rows["framing"])
-    scored = rows.schema["gold"].is_float()
-    label = None if scored else codes(rows["gold"])
+    answers = coded(rows)
     found = {}
     for column, name in names.items():
-        known = rows[column].is_not_null().to_numpy()
-        inside = rows[column].fill_null(value=False).to_numpy() & known
-        sides = [
-            _side(rows, mask, at, len(clusters), framing, len(framings), label) for mask in (inside, known & ~inside)
-        ]
-        found[name] = _difference(
-            sides[0], sides[1], rows.filter(pl.Series(inside)), rows.filter(pl.Series(~inside & known))
-        )
-    return found
-
-
-def _side(
-    rows: pl.DataFrame, mask: Mask, at: Ints, clusters: int, framing: Ints, framings: int,
-    label: tuple[Ints, list[str]] | None,
-) -> tuple[float, Floats]:  # fmt: skip
-    """Return the score of the rows of a mask and its delete-one-cluster values."""
-    if label is None:
-        gold, said = rows["gold"].to_numpy(), rows["said"].to_numpy()
-        read = mask & rows["said"].is_not_null().to_numpy()
-        each = [
-            correlation.spearman(gold[part], said[part], at[part], clusters, min_rows=_MIN_RANKED)
-            for k in range(framings)
-            if np.count_nonzero(part := read & (framing == k)) >= _MIN_RANKED
-        ]
-        if not each:
-            return float("nan"), np.full(clusters, np.nan)
-        return float(np.mean([one.value for one in each])), np.mean([one.replicates for one in each], axis=0)
-    classes = len(label[1])
-    width = framings * classes
-    place = (at * width + framing * classes + label[0])[mask]
-    total, right = (
-        np.bincount(place, weights=weight, minlength=clusters * width).reshape(clusters, width)
-        for weight in (np.ones(place.size), rows["said"].to_numpy()[mask])
-    )
-
-    def statistic(table: Floats) -> Floats:
-        recall = resample.figure(table[..., width:], table[..., :width])
+        known = rows[column].is_not_null()
+        inside = rows[column].fill_null(value=False)
         # A framing without one of the classes says nothing of the difference.
-        by_framing = mean_of_groups(recall, np.arange(0, width, classes), at_least=min(classes, 2))
-        return mean_of_groups(by_framing, _START)[..., 0]
-
-    return resample.delete_one(np.hstack((total, right)), statistic)
+        group, rest = (
+            score(answers, mask.to_numpy(), min_ranked=MIN_RANKED, min_classes=min(answers.classes, 2))
+            for mask in (inside, known & ~inside)
+        )
+        found[name] = _difference(group, rest, rows.filter(inside), rows.filter(known & ~inside))
+    return found
 
 
 def _difference(
     group: tuple[float, Floats], rest: tuple[float, Floats], inside: pl.DataFrame, outside: pl.DataFrame
 ) -> Estimate:
     value = group[0] - rest[0]
-    details: dict[str, float | int | str | None] = {
-        name: score if np.isfinite(score) else None for name, score in (("score", group[0]), ("rest", rest[0]))
-    }
+    details: Details = {"score": _known(group[0]), "rest": _known(rest[0])}
     clusters = inside["cluster"].n_unique()
     if not np.isfinite(value):
         return Estimate(value=None, n=inside.height, clusters=clusters, why="a side has no score", details=details)
-    why = _small(inside) or _small(outside)
-    interval = None
-    if not why:
-        interval = resample.jackknife_interval(
-            value, group[1] - rest[1], bounds=(-2.0, 2.0), degenerate=resample.difference_limits(value, clusters)
-        )
-        why = "" if interval else "the figure hangs on a single performer"
-    return Estimate(
-        value=value, interval=interval, chance=0.0, n=inside.height, clusters=clusters, why=why, details=details
+    return resample.with_interval(
+        Estimate(value=value, chance=0.0, n=inside.height, clusters=clusters, details=details),
+        group[1] - rest[1],
+        bounds=(-2.0, 2.0),
+        small=_small(inside) or _small(outside),
+        degenerate=resample.difference_limits,
     )
+
+
+def _known(value: float) -> float | None:
+    return value if np.isfinite(value) else None
 
 
 def _small(side: pl.DataFrame) -> str:

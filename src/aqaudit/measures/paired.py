@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from aqaudit.measures import resample
-from aqaudit.measures.recalls import ratio
+from aqaudit.measures.resample import mean_defined, ratio
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -93,7 +93,7 @@ def of_ranks(
             x = truths.midranks(w)
             a.append(_correlation(x, ours.midranks(w), w))
             b.append(_correlation(x, theirs.midranks(w), w))
-        return _mean_defined(np.stack(a)), _mean_defined(np.stack(b))
+        return mean_defined(np.stack(a)), mean_defined(np.stack(b))
 
     clusters = int(cluster.max()) + 1 if cluster.size else 0
     whole_a, whole_b = correlations(np.ones((1, gold.size))) if clusters else (np.array([np.nan]),) * 2
@@ -154,8 +154,3 @@ def _correlation(x: Floats, y: Floats, weight: Floats) -> Floats:
     cross, xx, yy = (weight * x * y).sum(axis=1), (weight * x * x).sum(axis=1), (weight * y * y).sum(axis=1)
     found = ratio(cross, np.sqrt(xx * yy), 1e-9)
     return np.asarray(np.where(xx <= 1e-9, np.nan, np.where(yy <= 1e-9, 0.0, found)), dtype=np.float64)
-
-
-def _mean_defined(values: Floats) -> Floats:
-    known = np.isfinite(values)
-    return ratio(np.where(known, values, 0.0).sum(axis=0), known.sum(axis=0).astype(np.float64))

@@ -1,4 +1,4 @@
-"""What is shown first: how the place of a performance, or of an option, moves the answer.
+"""Pairs of performances: how often the better one is preferred, and how the place of what is shown first matters.
 
 Preferences are paired: one pair of performances asked in both orders under otherwise the same settings, both answers
 read. The place is what the answer names; in negative words (which is worse?) that is the place of the worse one.
@@ -6,15 +6,23 @@ read. The place is what the answer names; in negative words (which is worse?) th
 
 from __future__ import annotations
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from aqaudit.measures import resample
-from aqaudit.measures.recalls import mean_of_groups, ratio
-from aqaudit.measures.rows import Estimate, Measure, cluster, codes, number, parsed, per_cluster, require, text
+from aqaudit.measures.resample import ratio
+from aqaudit.measures.rows import Estimate, Measure, cluster, number, parsed, per_cluster, require, scale_width, text
 
 PAIR = ("framing", "question_id", "performance_id", "other_id", "pair_id")
+KEYS = (*PAIR, "repeat")
+_WANG = "Wang et al., Large language models are not fair evaluators, ACL 2024"
+_EVEN = "0 for a judge that does not mind the order"
+_NO_PAIR = "no pair was asked, and read, in both orders"
+
+
+def credit() -> pl.Expr:
+    """Return what a preference earns: 1 for the right performance, 1/2 for a tie, 0 for the wrong one."""
+    said = pl.col("prefer").cast(pl.String)
+    return pl.when(said == pl.col("gold_prefer").cast(pl.String)).then(1.0).when(said == "tie").then(0.5).otherwise(0.0)
 
 
 def pair_credits(frame: pl.DataFrame) -> pl.DataFrame:
@@ -25,16 +33,15 @@ def pair_credits(frame: pl.DataFrame) -> pl.DataFrame:
     Pairs that are truly tied are left out. ``first`` is the credit of always naming the performance shown first.
     """
     require(frame, ("gold_prefer", "prefer"))
-    said = pl.col("prefer").cast(pl.String)
     gold = pl.col("gold_prefer").cast(pl.String)
-    credit = pl.when(said == gold).then(1.0).when(said == "tie").then(0.5).otherwise(0.0)
+    read = parsed(frame) & pl.col("prefer").is_not_null()
     turned = text(frame, "pair_order").eq("ba")
     rows = frame.filter(gold.is_in(["this", "other"])).select(
         *[text(frame, name) for name in PAIR],
         cluster(frame),
         turned.alias("turned"),
-        (parsed(frame) & said.is_not_null()).alias("read"),
-        pl.when(parsed(frame) & said.is_not_null()).then(credit).otherwise(0.0).alias("credit"),
+        read.alias("read"),
+        pl.when(read).then(credit()).otherwise(0.0).alias("credit"),
         (gold.eq("this") != turned).cast(pl.Float64).alias("first"),
     )
     orders = rows.group_by(*PAIR, "turned").agg(
@@ -57,45 +64,29 @@ def pair_credits(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def compute_pair_accuracy(frame: pl.DataFrame) -> Estimate:
-    """Return the mean credit over pairs, framings averaged with equal weight."""
-    pairs = pair_credits(frame)
+def _accuracy(frame: pl.DataFrame) -> Estimate:
+    pairs = pair_credits(frame).with_columns(one=pl.lit(1.0))
     if pairs.is_empty():
         return Estimate(value=None, why="no pair has a better performance in its truth")
-    at, names = codes(pairs["cluster"])
-    framing, framings = codes(pairs["framing"])
-    width = len(framings)
-    start = np.zeros(1, dtype=np.int64)
-
-    def statistic(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-        total, count = sums[..., :width], sums[..., width:]
-        mean = ratio(total, count)
-        return mean_of_groups(mean, start)[..., 0]
-
-    def sums(column: str) -> object:
-        weight = np.concatenate((pairs[column].to_numpy(), np.ones(pairs.height)))
-        return resample.cluster_sums(
-            np.concatenate((at, at)), np.concatenate((framing, framing + width)), weight, (len(names), 2 * width)
-        )
-
-    value, replicates = resample.delete_one(sums("credit"), statistic)
-    first, _ = resample.delete_one(sums("first"), statistic)
-    why, interval = resample.too_small(per_cluster(pairs)) or "", None
-    if not why:
-        interval = resample.jackknife_interval(
-            value, replicates, bounds=(0.0, 1.0), degenerate=resample.clopper_pearson(value * len(names), len(names))
-        )
-        why = "" if interval else "the figure hangs on a single performer"
+    statistic = resample.mean_over_framings(2, ratio)
+    sums, names = resample.framing_matrix(pairs, ("credit", "one"))
+    value, replicates = resample.delete_one(sums, statistic)
+    first = float(statistic(resample.framing_matrix(pairs, ("first", "one"))[0].sum(axis=0)))
     rows = int(pairs["rows"].sum())
-    return Estimate(
+    found = Estimate(
         value=value,
-        interval=interval,
         chance=0.5,
         baseline=max(first, 1 - first),
         n=rows,
         clusters=len(names),
-        why=why,
         details={"coverage": float(pairs["read"].sum()) / rows, "pairs": pairs.height},
+    )
+    return resample.with_interval(
+        found,
+        replicates,
+        bounds=(0.0, 1.0),
+        small=resample.too_small(per_cluster(pairs)),
+        degenerate=resample.share_limits,
     )
 
 
@@ -111,14 +102,9 @@ PAIR_ACCURACY = Measure(
     bounds=(0.0, 1.0),
     chance="0.5",
     higher_is_better=True,
-    citation="Wang et al., Large language models are not fair evaluators, ACL 2024",
-    compute=compute_pair_accuracy,
+    citation=_WANG,
+    compute=_accuracy,
 )
-
-
-KEYS = (*PAIR, "repeat")
-_CITATION = "Wang et al., Large language models are not fair evaluators, ACL 2024"
-_EVEN = "0 for a judge that does not mind the order"
 
 
 def preferences(frame: pl.DataFrame) -> pl.DataFrame:
@@ -134,26 +120,27 @@ def preferences(frame: pl.DataFrame) -> pl.DataFrame:
     """
     require(frame, ("prefer",))
     said = pl.col("prefer").cast(pl.String)
-    gold = pl.col("gold_prefer").cast(pl.String) if "gold_prefer" in frame.columns else pl.lit(None, pl.String)
     turned = text(frame, "pair_order").eq("ba")
     named = pl.when(text(frame, "framing") == "negative").then(said == "other").otherwise(said == "this")
-    width = number(frame, "scale_max") - number(frame, "scale_min")
-    gap = (number(frame, "gold_score") - number(frame, "other_gold_score")).abs() / width
+    earned = pl.lit(None, pl.Float64)
+    if "gold_prefer" in frame.columns:
+        earned = pl.when(pl.col("gold_prefer").cast(pl.String).is_in(["this", "other"])).then(credit())
     rows = frame.filter(parsed(frame) & said.is_not_null()).select(
         *[text(frame, name) for name in KEYS],
         cluster(frame),
         turned.alias("turned"),
         pl.when(said == "tie").then(0.5).otherwise((named != turned).cast(pl.Float64)).alias("first"),
         said.alias("said"),
-        pl.when(gold.is_in(["this", "other"]))
-        .then(pl.when(said == gold).then(1.0).when(said == "tie").then(0.5).otherwise(0.0))
-        .alias("credit"),
-        pl.when(width > 0).then(gap).alias("gap"),
+        earned.alias("credit"),
+        ((number(frame, "gold_score") - number(frame, "other_gold_score")).abs() / scale_width(frame)).alias("gap"),
     )
     orders = rows.group_by(*KEYS, "turned").agg(
-        pl.col("cluster").min(), pl.col("first").mean(), pl.col("said").min(), pl.col("credit").mean(),
+        pl.col("cluster").min(),
+        pl.col("first").mean(),
+        pl.col("said").min(),
+        pl.col("credit").mean(),
         pl.col("gap").min(),
-    )  # fmt: skip
+    )
     return (
         orders.group_by(*KEYS)
         .agg(
@@ -170,22 +157,22 @@ def preferences(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _bias(frame: pl.DataFrame) -> Estimate:
+def _position_bias(frame: pl.DataFrame) -> Estimate:
+    def limits(value: float, clusters: int) -> tuple[float, float]:
+        low, high = resample.share_limits(value + 0.5, clusters)
+        return low - 0.5, high - 0.5
+
     found = preferences(frame)
     return resample.estimate(
         found,
         ("first", "one"),
-        lambda table: resample.figure(table[..., 0], table[..., 1]) - 0.5,
+        lambda sums: resample.mean(sums) - 0.5,
         bounds=(-0.5, 0.5),
-        why="no pair was asked, and read, in both orders",
-        degenerate=lambda value, n: _shifted(resample.share_limits(value + 0.5, n)),
+        why=_NO_PAIR,
+        degenerate=limits,
         chance=0.0,
         details={"pairs": found.height},
     )
-
-
-def _shifted(limits: tuple[float, float]) -> tuple[float, float]:
-    return limits[0] - 0.5, limits[1] - 0.5
 
 
 def _consistency(frame: pl.DataFrame) -> Estimate:
@@ -193,9 +180,9 @@ def _consistency(frame: pl.DataFrame) -> Estimate:
     return resample.estimate(
         found,
         ("agree", "one"),
-        lambda table: resample.figure(table[..., 0], table[..., 1]),
+        resample.mean,
         bounds=(0.0, 1.0),
-        why="no pair was asked, and read, in both orders",
+        why=_NO_PAIR,
         degenerate=resample.share_limits,
         details={"pairs": found.height},
     )
@@ -222,12 +209,11 @@ def chosen_options(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _option(frame: pl.DataFrame) -> Estimate:
-    found = chosen_options(frame)
+def _option_bias(frame: pl.DataFrame) -> Estimate:
     return resample.estimate(
-        found,
+        chosen_options(frame),
         ("first", "gold_first", "one"),
-        lambda table: resample.figure(table[..., 0] - table[..., 1], table[..., 2]),
+        lambda sums: ratio(sums[..., 0] - sums[..., 1], sums[..., 2]),
         bounds=(-1.0, 1.0),
         why="the answers do not say in which order their options were shown",
         degenerate=resample.difference_limits,
@@ -245,8 +231,8 @@ MEASURES = (
         bounds=(-0.5, 0.5),
         chance=_EVEN,
         higher_is_better=None,
-        citation=_CITATION,
-        compute=_bias,
+        citation=_WANG,
+        compute=_position_bias,
     ),
     Measure(
         name="order_consistency",
@@ -257,7 +243,7 @@ MEASURES = (
         bounds=(0.0, 1.0),
         chance="0.5 for a coin",
         higher_is_better=True,
-        citation=_CITATION,
+        citation=_WANG,
         compute=_consistency,
     ),
     Measure(
@@ -270,6 +256,6 @@ MEASURES = (
         chance=_EVEN,
         higher_is_better=None,
         citation="Pezeshkpour & Hruschka, Large language models sensitivity to the order of options, NAACL 2024",
-        compute=_option,
+        compute=_option_bias,
     ),
 )

@@ -1,16 +1,21 @@
-"""Probabilities that a judge gives (``p_correct``) against the truth: ranking, calibration, confidence."""
+"""Probabilities that a judge gives (``p_correct``) against the truth: ranking, calibration, confidence.
+
+Ranking is the area under the ROC curve. Calibration is the Brier score and the expected calibration error, beside the
+error that a calibrated judge with the same probabilities would show.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from aqaudit.measures import resample
-from aqaudit.measures.rows import CORRECT, ERROR, Estimate, Measure, cluster, codes, number, per_cluster, require, text
+from aqaudit.measures.resample import ratio
+from aqaudit.measures.rows import Estimate, Measure, class_of, cluster, codes, joined, number, per_cluster, require
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -20,7 +25,6 @@ NULL_DRAWS = 1000
 SEED = 20260408
 _NULL_TERMS = 4_000_000
 _WHY = "no answer comes with p_correct: the log-probabilities of its words were not asked for, or not given"
-_COLUMNS = ("gold_correct", "p_correct")
 
 
 def probable(frame: pl.DataFrame) -> pl.DataFrame:
@@ -36,39 +40,14 @@ def probable(frame: pl.DataFrame) -> pl.DataFrame:
     return (
         frame.select(
             cluster(frame),
-            pl.concat_str([text(frame, "question_id"), text(frame, "performance_id")], separator="\x1f").alias("item"),
+            joined(frame, "question_id", "performance_id").alias("item"),
             number(frame, "p_correct").alias("p"),
             gold.cast(pl.Float64).alias("y"),
-            pl.when(gold).then(pl.lit(CORRECT)).otherwise(pl.lit(ERROR)).alias("gold"),
+            class_of(gold).alias("gold"),
         )
         .filter(pl.col("p").is_not_null() & pl.col("y").is_not_null())
         .sort("cluster", "item", "p", "y")
     )
-
-
-# AUROC
-
-
-def _auroc(frame: pl.DataFrame) -> Estimate:
-    rows = probable(frame)
-    if rows.is_empty():
-        return Estimate(value=None, why=_WHY)
-    at, names = codes(rows["cluster"])
-    p, y = rows["p"].to_numpy(), rows["y"].to_numpy() > 0
-    if y.all() or not y.any():
-        return Estimate(value=None, why="every truth is the same", n=rows.height, clusters=len(names))
-    value, replicates = auroc(p, y, at, len(names))
-    why = resample.too_small(per_cluster(rows), resample.classes_held(rows)) or ""
-    interval = None
-    if not why:
-        interval = resample.jackknife_interval(
-            value, replicates, bounds=(0.0, 1.0), degenerate=resample.share_limits(value, len(names))
-        )
-        why = "" if interval else "the figure hangs on a single performer"
-    return Estimate(
-        value=value, interval=interval, chance=0.5, n=rows.height, clusters=len(names), why=why,
-        details={"coverage": rows.height / max(frame.height, 1)},
-    )  # fmt: skip
 
 
 def auroc(p: Floats, y: NDArray[np.bool_], cluster: Ints, clusters: int) -> tuple[float, Floats]:
@@ -89,7 +68,7 @@ def auroc(p: Floats, y: NDArray[np.bool_], cluster: Ints, clusters: int) -> tupl
             taken[k] -= _wins(p[own], y[own])[0].sum()
     total = won_correct.sum()
     left = (correct.sum() - correct) * (error.sum() - error)
-    return float(total / (correct.sum() * error.sum())), resample.figure(total - taken, left)
+    return float(total / (correct.sum() * error.sum())), ratio(total - taken, left)
 
 
 def _wins(p: Floats, y: NDArray[np.bool_]) -> tuple[Floats, Floats]:
@@ -98,9 +77,6 @@ def _wins(p: Floats, y: NDArray[np.bool_]) -> tuple[Floats, Floats]:
     above = (np.searchsorted(error, p[y], "left") + np.searchsorted(error, p[y], "right")) / 2
     below = (np.searchsorted(correct, p[~y], "left") + np.searchsorted(correct, p[~y], "right")) / 2
     return above, correct.size - below
-
-
-# Calibration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +134,25 @@ def reliability(p: Floats, y: Floats, item: Ints) -> Reliability:
     )
 
 
+def _auroc(frame: pl.DataFrame) -> Estimate:
+    rows = probable(frame)
+    if rows.is_empty():
+        return Estimate(value=None, why=_WHY)
+    at, names = codes(rows["cluster"])
+    p, y = rows["p"].to_numpy(), rows["y"].to_numpy() > 0
+    if y.all() or not y.any():
+        return Estimate(value=None, why="every truth is the same", n=rows.height, clusters=len(names))
+    value, replicates = auroc(p, y, at, len(names))
+    coverage = rows.height / max(frame.height, 1)
+    return resample.with_interval(
+        Estimate(value=value, chance=0.5, n=rows.height, clusters=len(names), details={"coverage": coverage}),
+        replicates,
+        bounds=(0.0, 1.0),
+        small=resample.too_small(per_cluster(rows), resample.classes_held(rows)),
+        degenerate=resample.share_limits,
+    )
+
+
 def _ece(frame: pl.DataFrame) -> Estimate:
     rows = probable(frame)
     if rows.is_empty():
@@ -173,10 +168,10 @@ def _ece(frame: pl.DataFrame) -> Estimate:
     return resample.estimate(
         parts,
         [f"{name}{k}" for name in ("n", "off") for k in range(size)],
-        lambda t: resample.figure(np.abs(t[..., size:]).sum(axis=-1), t[..., :size].sum(axis=-1)),
+        lambda sums: ratio(np.abs(sums[..., size:]).sum(axis=-1), sums[..., :size].sum(axis=-1)),
         bounds=(0.0, 1.0),
         why=_WHY,
-        degenerate=lambda value, _n: (value, value),
+        degenerate=resample.itself,
         classes=resample.classes_held(rows),
         chance=null.null_mean,
         details={
@@ -188,83 +183,74 @@ def _ece(frame: pl.DataFrame) -> Estimate:
     )
 
 
-def _mean_of(term: Callable[[pl.DataFrame], pl.Expr], bounds: tuple[float, float], frame: pl.DataFrame) -> Estimate:
+def _mean(frame: pl.DataFrame, term: pl.Expr, bounds: tuple[float, float]) -> Estimate:
+    """Estimate the mean of a term of the columns of :func:`probable`."""
     rows = probable(frame)
-    if rows.is_empty():
-        return Estimate(value=None, why=_WHY)
-    parts = rows.with_columns(term=term(rows), one=pl.lit(1.0)).filter(pl.col("term").is_not_null())
     return resample.estimate(
-        parts,
+        rows.with_columns(term=term, one=pl.lit(1.0)),
         ("term", "one"),
-        lambda t: resample.figure(t[..., 0], t[..., 1]),
+        resample.mean,
         bounds=bounds,
         why=_WHY,
-        degenerate=lambda value, _n: (value, value),
-        classes=resample.classes_held(parts),
+        degenerate=resample.itself,
+        classes=resample.classes_held(rows),
     )
 
 
-def _brier(frame: pl.DataFrame) -> Estimate:
-    return _mean_of(lambda _rows: (pl.col("p") - pl.col("y")) ** 2, (0.0, 1.0), frame)
+_P, _Y = pl.col("p"), pl.col("y")
+_SQUARE = (_P - _Y) ** 2
+# A probability of one half says neither, which is right half the time.
+_EXCESS = pl.max_horizontal(_P, 1 - _P) - pl.when(_P == 0.5).then(0.5).otherwise(
+    ((_P > 0.5) == (_Y > 0)).cast(pl.Float64)
+)
 
-
-def _over(frame: pl.DataFrame) -> Estimate:
-    p, y = pl.col("p"), pl.col("y")
-    sure = pl.max_horizontal(p, 1 - p)
-    right = pl.when(p == 0.5).then(0.5).otherwise(((p > 0.5) == (y > 0)).cast(pl.Float64))
-    return _mean_of(lambda _rows: sure - right, (-1.0, 1.0), frame)
-
-
-def _measure(
-    name: str, title: str, what: str, chance: str, citation: str, bounds: tuple[float, float], better: bool | None,
-    compute: Callable[[pl.DataFrame], Estimate],
-) -> Measure:  # fmt: skip
-    return Measure(
-        name=name, title=title, what=what, kinds=("verify", "detect"), columns=_COLUMNS, bounds=bounds, chance=chance,
-        higher_is_better=better, citation=citation, compute=compute,
-    )  # fmt: skip
-
-
+_measure = partial(Measure, kinds=("verify", "detect"), columns=("gold_correct", "p_correct"))
 MEASURES = (
     _measure(
-        "auroc",
-        "AUROC of p_correct",
-        "Probability that p_correct of a correct execution lies above that of a faulty one, ties one half.",
-        "0.5",
-        "Hanley & McNeil, The meaning and use of the area under a ROC curve, Radiology 1982",
-        (0.0, 1.0),
-        True,
-        _auroc,
+        name="auroc",
+        title="AUROC of p_correct",
+        what="Probability that p_correct of a correct execution lies above that of a faulty one, ties one half.",
+        bounds=(0.0, 1.0),
+        chance="0.5",
+        higher_is_better=True,
+        citation="Hanley & McNeil, The meaning and use of the area under a ROC curve, Radiology 1982",
+        compute=_auroc,
     ),
     _measure(
-        "ece",
-        "expected calibration error",
-        "Mean distance of p_correct from the share of correct executions, over ten bins of equal mass. A calibrated "
-        "judge has one above 0 too: judge it against the simulated null of the same probabilities.",
-        "the mean of the simulated calibrated null",
-        "Naeini, Cooper & Hauskrecht, Obtaining well calibrated probabilities, AAAI 2015; Vaicenavicius et al. 2019",
-        (0.0, 1.0),
-        False,
-        _ece,
+        name="ece",
+        title="expected calibration error",
+        what=(
+            "Mean distance of p_correct from the share of correct executions, over ten bins of equal mass. A "
+            "calibrated judge has one above 0 too: judge it against the simulated null of the same probabilities."
+        ),
+        bounds=(0.0, 1.0),
+        chance="the mean of the simulated calibrated null",
+        higher_is_better=False,
+        citation=(
+            "Naeini, Cooper & Hauskrecht, Obtaining well calibrated probabilities, AAAI 2015; Vaicenavicius et al. 2019"
+        ),
+        compute=_ece,
     ),
     _measure(
-        "brier",
-        "Brier score",
-        "Mean of (p_correct - truth)^2.",
-        "0.25 for always saying 0.5",
-        "Brier, Verification of forecasts expressed in terms of probability, Mon. Weather Rev. 1950",
-        (0.0, 1.0),
-        False,
-        _brier,
+        name="brier",
+        title="Brier score",
+        what="Mean of (p_correct - truth)^2.",
+        bounds=(0.0, 1.0),
+        chance="0.25 for always saying 0.5",
+        higher_is_better=False,
+        citation="Brier, Verification of forecasts expressed in terms of probability, Mon. Weather Rev. 1950",
+        compute=lambda frame: _mean(frame, _SQUARE, (0.0, 1.0)),
     ),
     _measure(
-        "overconfidence",
-        "confidence less accuracy",
-        "Mean of max(p, 1 - p) less the share of rows whose more probable verdict is right; above 0 over-confident.",
-        "0 for a calibrated judge",
-        "Lichtenstein, Fischhoff & Phillips, Calibration of probabilities, 1982",
-        (-1.0, 1.0),
-        None,
-        _over,
+        name="overconfidence",
+        title="confidence less accuracy",
+        what=(
+            "Mean of max(p, 1 - p) less the share of rows whose more probable verdict is right; above 0 over-confident."
+        ),
+        bounds=(-1.0, 1.0),
+        chance="0 for a calibrated judge",
+        higher_is_better=None,
+        citation="Lichtenstein, Fischhoff & Phillips, Calibration of probabilities, 1982",
+        compute=lambda frame: _mean(frame, _EXCESS, (-1.0, 1.0)),
     ),
 )

@@ -1,43 +1,22 @@
-"""Balanced accuracy over the answers that could be read."""
+"""Balanced accuracy: the mean of per-class recalls, over all answers, per criterion, or over those that could be read.
+
+A judge that always gives the same answer scores what a guess does, however rare a class is.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from aqaudit.measures import resample
+from aqaudit.measures.resample import mean_of_groups, ratio
 from aqaudit.measures.rows import CORRECT, ERROR, Estimate, Measure, classified, codes, per_cluster
 
 Floats = NDArray[np.float64]
-
-
-def mean_of_groups(values: Floats, starts: NDArray[np.int64], *, at_least: int = 1) -> Floats:
-    """Return the mean of the defined values of each consecutive group along the last axis.
-
-    Parameters
-    ----------
-    values : numpy.ndarray, shape (..., values)
-        NaN where undefined.
-    starts : numpy.ndarray, shape (groups,)
-        Where each group begins.
-    at_least : int
-        How many defined values a group needs; NaN below.
-    """
-    defined = np.isfinite(values)
-    total = np.add.reduceat(np.where(defined, values, 0.0), starts, axis=-1)
-    count = np.add.reduceat(defined.astype(np.float64), starts, axis=-1)
-    return ratio(total, count, at_least)
-
-
-def ratio(part: Floats, whole: Floats, at_least: float = 1) -> Floats:
-    """Return part / whole where there is enough of the whole, NaN elsewhere."""
-    out: Floats = np.full(whole.shape, np.nan)
-    np.divide(part, whole, out=out, where=whole >= at_least)
-    return out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +35,7 @@ class Layout:
         """Return classes averaged within tables, tables within framings, and framings, each with equal weight."""
         tables = mean_of_groups(recall, self.tables, at_least=2)
         framings = mean_of_groups(tables, self.framings)
-        return mean_of_groups(framings, np.zeros(1, dtype=np.int64))[..., 0]
+        return mean_of_groups(framings)[..., 0]
 
     def balanced_accuracy(self, sums: Floats) -> Floats:
         """Return the balanced accuracy of sums (..., 2 x cells): rows of every cell, then their right answers."""
@@ -106,36 +85,25 @@ def balanced_accuracy(rows: pl.DataFrame, *, per_criterion: bool = False) -> Est
         only = ", ".join(f"'{label}'" for label in rows["gold"].unique().sort())
         why = f"every truth is {only}" if rows["gold"].n_unique() == 1 else "no criterion has two classes in its truth"
         return Estimate(value=None, why=why, n=rows.height, clusters=len(names), details=details)
-    why, interval = too_small(rows) or "", None
+    small = resample.too_small(per_cluster(rows), resample.classes_held(rows)) or ""
     if rows["said"].null_count() == rows.height:
         # Both reasons: more performers would not help a judge whose texts hold no answer, nor the other way round.
-        why = "; ".join(filter(None, ("no answer could be read", why)))
-    if not why:
-        interval = resample.jackknife_interval(
-            value, replicates, bounds=(0.0, 1.0), degenerate=_degenerate(counts, plan)
-        )
-        why = "" if interval else "the figure hangs on a single performer"
-    said = rows["said"].drop_nulls().unique()
-    return Estimate(
+        small = "; ".join(filter(None, ("no answer could be read", small)))
+    found = Estimate(
         value=value,
-        interval=interval,
         chance=_chance(keyed, plan),
         baseline=_best_constant(keyed),
         n=rows.height,
         clusters=len(names),
-        flag="constant" if said.len() == 1 else None,
-        why=why,
+        flag="constant" if rows["said"].drop_nulls().n_unique() == 1 else None,
         details=details,
+    )
+    return resample.with_interval(
+        found, replicates, bounds=(0.0, 1.0), small=small, degenerate=lambda _value, _clusters: _limits(counts, plan)
     )
 
 
-def too_small(rows: pl.DataFrame) -> str | None:
-    """Return why classified rows allow no interval (see :func:`aqaudit.measures.resample.too_small`)."""
-    per_class = rows.group_by("gold").agg(pl.col("cluster").n_unique())
-    return resample.too_small(per_cluster(rows), dict(per_class.iter_rows()))
-
-
-def _degenerate(counts: pl.DataFrame, plan: Layout) -> tuple[float, float]:
+def _limits(counts: pl.DataFrame, plan: Layout) -> tuple[float, float]:
     """Clopper-Pearson of every recall over the performers that hold its class, averaged as the recalls are."""
     totals = (
         counts.group_by("cell").agg(pl.col("rows").sum(), pl.col("right").sum(), pl.len().alias("held")).sort("cell")
@@ -190,13 +158,6 @@ def _best_constant(keyed: pl.DataFrame) -> float:
     return float(np.sum(np.sort(gains["gain"].to_numpy())))
 
 
-WHAT = (
-    "The mean of per-class recalls over the classes present in the truth. An answer that could not be read, or was "
-    "refused, counts as wrong for its class. Framings are averaged with equal weight."
-)
-CITATION = "Brodersen, Ong, Stephan & Buhmann, The balanced accuracy and its posterior distribution, ICPR 2010"
-
-
 def of_kind(frame: pl.DataFrame) -> pl.DataFrame:
     """Return the classified rows of a frame of boolean questions, or of ``choose`` questions where ``kind`` says so."""
     chosen = "kind" in frame.columns and frame["kind"].cast(str).eq("choose").any()
@@ -205,67 +166,49 @@ def of_kind(frame: pl.DataFrame) -> pl.DataFrame:
     return classified(frame, "gold_correct", "says_correct")
 
 
-def compute_balanced_accuracy(frame: pl.DataFrame) -> Estimate:
-    """Return balanced accuracy, criteria pooled; the classes of ``choose`` are the distinct right options."""
-    return balanced_accuracy(of_kind(frame))
-
-
-BALANCED_ACCURACY = Measure(
-    name="balanced_accuracy",
-    title="balanced accuracy",
-    what=WHAT,
-    kinds=("verify", "detect", "choose"),
-    columns=(),
-    bounds=(0.0, 1.0),
-    chance="1/k for a question with k options, 0.5 for true or false",
-    higher_is_better=True,
-    citation=CITATION,
-    compute=compute_balanced_accuracy,
-)
-
-
-def compute_balanced_accuracy_macro(frame: pl.DataFrame) -> Estimate:
-    """Return the mean balanced accuracy over the criteria with at least two classes in their truth."""
-    return balanced_accuracy(of_kind(frame), per_criterion=True)
-
-
-BALANCED_ACCURACY_MACRO = Measure(
-    name="balanced_accuracy_macro",
-    title="balanced accuracy, mean over criteria",
-    what=f"{WHAT} Computed for each criterion that has at least two classes in its truth, then averaged.",
-    kinds=("verify", "detect", "choose"),
-    columns=(),
-    bounds=(0.0, 1.0),
-    chance="1/k for a question with k options, 0.5 for true or false",
-    higher_is_better=True,
-    citation=CITATION,
-    compute=compute_balanced_accuracy_macro,
-)
-
-
-def compute_balanced_accuracy_parsed(frame: pl.DataFrame) -> Estimate:
-    """Return balanced accuracy, criteria pooled, without the rows whose answer was not read."""
+def _of_read_answers(frame: pl.DataFrame) -> Estimate:
     rows = of_kind(frame)
     read = rows.filter(pl.col("said").is_not_null())
     if read.is_empty() and rows.height:
         return Estimate(value=None, why="no answer could be read", details={"coverage": 0.0})
-    estimate = balanced_accuracy(read)
-    coverage: Mapping[str, float] = {"coverage": read.height / rows.height} if rows.height else {}
-    return replace(estimate, details={**estimate.details, **coverage})
+    found = balanced_accuracy(read)
+    coverage = {"coverage": read.height / rows.height} if rows.height else {}
+    return replace(found, details={**found.details, **coverage})
 
 
-BALANCED_ACCURACY_PARSED = Measure(
-    name="balanced_accuracy_parsed",
-    title="balanced accuracy of the answers that could be read",
-    what=(
-        "The mean of per-class recalls over the classes present in the truth, of parsed answers only. "
-        "Framings are averaged with equal weight."
-    ),
+_WHAT = (
+    "The mean of per-class recalls over the classes present in the truth. An answer that could not be read, or was "
+    "refused, counts as wrong for its class. Framings are averaged with equal weight."
+)
+_measure = partial(
+    Measure,
     kinds=("verify", "detect", "choose"),
     columns=(),
     bounds=(0.0, 1.0),
     chance="1/k for a question with k options, 0.5 for true or false",
     higher_is_better=True,
-    citation=CITATION,
-    compute=compute_balanced_accuracy_parsed,
+    citation="Brodersen, Ong, Stephan & Buhmann, The balanced accuracy and its posterior distribution, ICPR 2010",
+)
+MEASURES = (
+    _measure(
+        name="balanced_accuracy",
+        title="balanced accuracy",
+        what=_WHAT,
+        compute=lambda frame: balanced_accuracy(of_kind(frame)),
+    ),
+    _measure(
+        name="balanced_accuracy_macro",
+        title="balanced accuracy, mean over criteria",
+        what=f"{_WHAT} Computed for each criterion that has at least two classes in its truth, then averaged.",
+        compute=lambda frame: balanced_accuracy(of_kind(frame), per_criterion=True),
+    ),
+    _measure(
+        name="balanced_accuracy_parsed",
+        title="balanced accuracy of the answers that could be read",
+        what=(
+            "The mean of per-class recalls over the classes present in the truth, of parsed answers only. "
+            "Framings are averaged with equal weight."
+        ),
+        compute=_of_read_answers,
+    ),
 )

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from aqaudit.measures import resample
-from aqaudit.measures.rows import Estimate, Measure, cluster, number, parsed, text
+from aqaudit.measures.rows import Estimate, Measure, cluster, number, parsed, scale_width, text
 
 SETTING = ("question_id", "performance_id", "other_id", "framing", "answer_words", "pair_order")
 _ANSWERS = ("says_correct", "choice", "prefer")
-_WHY = "no question was asked, and read, more than once under the same settings"
+_ATIL = "Atil et al., Non-determinism of deterministic LLM settings, 2024"
 
 
 def repeated(frame: pl.DataFrame) -> pl.DataFrame:
@@ -24,14 +24,16 @@ def repeated(frame: pl.DataFrame) -> pl.DataFrame:
         other kinds); ``one``.
     """
     given = [pl.col(name).cast(pl.String) for name in _ANSWERS if name in frame.columns]
-    said = pl.coalesce([*given, pl.lit(None, pl.String)])
-    width = number(frame, "scale_max") - number(frame, "scale_min")
-    keys = [text(frame, name) for name in SETTING]
     rows = frame.filter(parsed(frame)).select(
-        *keys, cluster(frame), said.alias("said"), number(frame, "score"), width.alias("width")
+        *[text(frame, name) for name in SETTING],
+        cluster(frame),
+        pl.coalesce([*given, pl.lit(None, pl.String)]).alias("said"),
+        number(frame, "score"),
+        scale_width(frame).alias("width"),
     )
     counted = rows.filter(pl.col("said").is_not_null())
     same = counted.group_by(*SETTING, "said").agg(pl.col("cluster").min(), pl.len().cast(pl.Float64).alias("k"))
+    n, alike = pl.col("n"), pl.col("alike")
     verdicts = (
         same.group_by(*SETTING)
         .agg(
@@ -39,12 +41,9 @@ def repeated(frame: pl.DataFrame) -> pl.DataFrame:
             pl.col("k").sum().alias("n"),
             (pl.col("k") * (pl.col("k") - 1)).sum().alias("alike"),
         )
-        .filter(pl.col("n") > 1)
-        .select(
-            *SETTING, "cluster", differ=1 - pl.col("alike") / (pl.col("n") * (pl.col("n") - 1)),
-            variance=pl.lit(None, pl.Float64),
-        )
-    )  # fmt: skip
+        .filter(n > 1)
+        .select(*SETTING, "cluster", differ=1 - alike / (n * (n - 1)), variance=pl.lit(None, pl.Float64))
+    )
     scores = (
         rows.filter(pl.col("score").is_not_null())
         .group_by(*SETTING)
@@ -53,31 +52,31 @@ def repeated(frame: pl.DataFrame) -> pl.DataFrame:
             pl.len().alias("n"),
             (pl.col("score").sort().var() / pl.col("width").first() ** 2).alias("variance"),
         )
-        .filter(pl.col("n") > 1)
+        .filter(n > 1)
         .select(*SETTING, "cluster", differ=pl.lit(None, pl.Float64), variance="variance")
     )
     return pl.concat([verdicts, scores]).with_columns(one=pl.lit(1.0)).sort("cluster", *SETTING)
 
 
-def _mean(column: str, frame: pl.DataFrame) -> Estimate:
-    rows = repeated(frame).filter(pl.col(column).is_not_null() & pl.col(column).is_finite())
-
-    def statistic(table: NDArray) -> NDArray:  # type: ignore[type-arg]
-        mean = resample.figure(table[..., 0], table[..., 1])
-        return mean if column == "differ" else mean**0.5
-
+def _estimate(
+    frame: pl.DataFrame,
+    column: str,
+    statistic: resample.Statistic,
+    bounds: tuple[float, float],
+    degenerate: resample.Limits,
+) -> Estimate:
+    rows = repeated(frame).filter(pl.col(column).is_not_null())
     return resample.estimate(
         rows,
         (column, "one"),
         statistic,
-        bounds=(0.0, 1.0) if column == "differ" else (0.0, float("inf")),
-        why=_WHY,
-        degenerate=resample.share_limits if column == "differ" else lambda value, _n: (value, value),
+        bounds=bounds,
+        why="no question was asked, and read, more than once under the same settings",
+        degenerate=degenerate,
         details={"questions": rows.height},
     )
 
 
-_CITATION = "Atil et al., Non-determinism of deterministic LLM settings, 2024"
 MEASURES = (
     Measure(
         name="repeat_disagreement",
@@ -88,8 +87,8 @@ MEASURES = (
         bounds=(0.0, 1.0),
         chance="0.5 for a fair coin",
         higher_is_better=False,
-        citation=_CITATION,
-        compute=lambda frame: _mean("differ", frame),
+        citation=_ATIL,
+        compute=lambda frame: _estimate(frame, "differ", resample.mean, (0.0, 1.0), resample.share_limits),
     ),
     Measure(
         name="repeat_sd",
@@ -103,7 +102,9 @@ MEASURES = (
         bounds=(0.0, float("inf")),
         chance="none",
         higher_is_better=False,
-        citation=_CITATION,
-        compute=lambda frame: _mean("variance", frame),
+        citation=_ATIL,
+        compute=lambda frame: _estimate(
+            frame, "variance", lambda sums: np.sqrt(resample.mean(sums)), (0.0, float("inf")), resample.itself
+        ),
     ),
 )

@@ -1,22 +1,26 @@
-"""Figures of per-cluster sums: the engine of the measures that pair rows.
+"""Figures of per-cluster sums: the engine of the measures.
 
-A measure turns rows into weights, one column a sum; the figure is a function of the sums over all rows, so that
-leaving a performer out is a subtraction.
+A measure turns rows into columns to add up; its figure is a function of the sums over all rows, so that leaving a
+performer out is a subtraction, and drawing performers with replacement a product of counts and sums.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 from scipy import sparse, stats
 
-from aqaudit.measures.rows import Estimate, Interval, codes, per_cluster
+from aqaudit.measures.rows import Details, Estimate, Interval, codes, per_cluster
 
 Floats = NDArray[np.float64]
 Statistic = Callable[[Floats], Floats]
+"""From sums of shape (..., columns) to figures of shape (...); NaN where a figure is undefined."""
+Limits = Callable[[float, int], tuple[float, float]]
+"""From a figure that no cluster changes, and the number of clusters, to the ends of its interval."""
 
 LEVEL = 0.95
 MIN_CLUSTERS = 8
@@ -34,11 +38,94 @@ _DENSE_COLUMNS = 64
 _EXACT = 2.0**40
 
 
+# Sums
+
+
 def cluster_sums(
     cluster: NDArray[np.int64], column: NDArray[np.int64], weight: Floats, shape: tuple[int, int]
 ) -> object:
     """Return the sparse matrix (clusters x sums) that adds ``weight[i]`` at row ``cluster[i]``, ``column[i]``."""
     return sparse.csr_array((weight, (cluster, column)), shape=shape)
+
+
+def cluster_matrix(rows: pl.DataFrame, columns: Sequence[str]) -> tuple[Floats, list[str]]:
+    """Return the sums of columns by cluster (clusters x columns), and the clusters' names.
+
+    Terms are added in the order of the rows: sort them where the columns hold other than small whole numbers.
+    """
+    return _matrix(rows, columns, np.zeros(rows.height, dtype=np.int64), 1)
+
+
+def framing_matrix(rows: pl.DataFrame, columns: Sequence[str]) -> tuple[Floats, list[str]]:
+    """Return the sums of columns by cluster and framing (clusters x (columns x framings)), and the clusters' names."""
+    framing, framings = codes(rows["framing"])
+    return _matrix(rows, columns, framing, len(framings))
+
+
+def _matrix(
+    rows: pl.DataFrame, columns: Sequence[str], part: NDArray[np.int64], parts: int
+) -> tuple[Floats, list[str]]:
+    cluster, names = codes(rows["cluster"])
+    place, size = cluster * parts + part, len(names) * parts
+    weights = (rows[name].cast(float).fill_null(0.0).to_numpy() for name in columns)
+    sums = [np.bincount(place, weights=w, minlength=size).reshape(len(names), parts) for w in weights]
+    return np.hstack(sums), names
+
+
+def mean_over_framings(columns: int, figure: Callable[..., Floats]) -> Statistic:
+    """Return the statistic of :func:`framing_matrix`: the mean of the framings' figures, those that are defined.
+
+    Parameters
+    ----------
+    columns : int
+        How many columns were added up.
+    figure : callable
+        From the sums of each column, all of shape (..., framings), to the figures of that shape.
+    """
+
+    def statistic(sums: Floats) -> Floats:
+        return mean_of_groups(figure(*np.split(sums, columns, axis=-1)))[..., 0]
+
+    return statistic
+
+
+def ratio(part: Floats, whole: Floats, at_least: float = 1) -> Floats:
+    """Return part / whole where there is enough of the whole, NaN elsewhere."""
+    out: Floats = np.full(np.shape(whole), np.nan)
+    np.divide(part, whole, out=out, where=np.asarray(whole) >= at_least)
+    return out
+
+
+def mean_of_groups(values: Floats, starts: Sequence[int] | NDArray[np.int64] = (0,), *, at_least: int = 1) -> Floats:
+    """Return the mean of the defined values of each consecutive group along the last axis.
+
+    Parameters
+    ----------
+    values : numpy.ndarray, shape (..., values)
+        NaN where undefined.
+    starts : numpy.ndarray, shape (groups,)
+        Where each group begins; all values are one group unless said otherwise.
+    at_least : int
+        How many defined values a group needs; NaN below.
+    """
+    defined = np.isfinite(values)
+    total = np.add.reduceat(np.where(defined, values, 0.0), starts, axis=-1)
+    count = np.add.reduceat(defined.astype(np.float64), starts, axis=-1)
+    return ratio(total, count, at_least)
+
+
+def mean_defined(values: Floats) -> Floats:
+    """Return the mean over the first axis of the values that are defined; NaN where none is."""
+    defined = np.isfinite(values)
+    return ratio(np.where(defined, values, 0.0).sum(axis=0), defined.sum(axis=0).astype(np.float64))
+
+
+def mean(sums: Floats) -> Floats:
+    """Return the mean of a column, given its sum and the number of rows along the last axis."""
+    return ratio(sums[..., 0], sums[..., 1])
+
+
+# Leaving clusters out, and drawing them
 
 
 def delete_one(sums: object, statistic: Statistic) -> tuple[float, Floats]:
@@ -105,17 +192,7 @@ def _weigher(sums: object) -> Callable[[Floats], Floats]:
     return lambda counts: np.asarray(np.einsum("dc,cs->ds", counts, dense))
 
 
-def clopper_pearson(successes: float, trials: int, level: float = LEVEL) -> tuple[float, float]:
-    """Return the Clopper-Pearson interval (Biometrika 1934); ``successes`` may be a fraction of the trials."""
-    tail = (1 - level) / 2
-    low = float(stats.beta.ppf(tail, successes, trials - successes + 1)) if successes > 0 else 0.0
-    high = float(stats.beta.ppf(1 - tail, successes + 1, trials - successes)) if successes < trials else 1.0
-    return low, high
-
-
-def flip_rate_bound(clusters: int, level: float = LEVEL) -> float:
-    """Return how large a paired difference may be though no cluster shows one: the bound on none of G flipping."""
-    return clopper_pearson(0, clusters, level)[1]
+# Intervals
 
 
 def jackknife_interval(
@@ -162,6 +239,35 @@ def jackknife_interval(
     return Interval(low=max(float(low), bounds[0]), high=min(float(high), bounds[1]), se=se, fisher=fisher)
 
 
+def clopper_pearson(successes: float, trials: int, level: float = LEVEL) -> tuple[float, float]:
+    """Return the Clopper-Pearson interval (Biometrika 1934); ``successes`` may be a fraction of the trials."""
+    tail = (1 - level) / 2
+    low = float(stats.beta.ppf(tail, successes, trials - successes + 1)) if successes > 0 else 0.0
+    high = float(stats.beta.ppf(1 - tail, successes + 1, trials - successes)) if successes < trials else 1.0
+    return low, high
+
+
+def flip_rate_bound(clusters: int, level: float = LEVEL) -> float:
+    """Return how large a paired difference may be though no cluster shows one: the bound on none of G flipping."""
+    return clopper_pearson(0, clusters, level)[1]
+
+
+def share_limits(value: float, clusters: int) -> tuple[float, float]:
+    """Clopper-Pearson limits of a share that no cluster changes, with G trials."""
+    return clopper_pearson(value * clusters, clusters)
+
+
+def difference_limits(value: float, clusters: int, widest: float = 1.0) -> tuple[float, float]:
+    """Limits of a paired difference that no cluster changes: the bound on the flip rate to either side."""
+    bound = flip_rate_bound(clusters) * widest
+    return max(value - bound, -widest), min(value + bound, widest)
+
+
+def itself(value: float, _clusters: int) -> tuple[float, float]:
+    """Limits of a figure that no cluster changes and that nothing bounds: the figure."""
+    return value, value
+
+
 def too_small(rows_per_cluster: Mapping[str, int], clusters_per_class: Mapping[str, int] | None = None) -> str | None:
     """Return why a sample allows no interval and no verdict, or None if it does.
 
@@ -195,27 +301,46 @@ def too_small(rows_per_cluster: Mapping[str, int], clusters_per_class: Mapping[s
     return None
 
 
-Details = Mapping[str, float | int | str | None]
+def classes_held(rows: pl.DataFrame, gold: str = "gold") -> dict[str, int]:
+    """Return how many clusters hold each class of the truth."""
+    held = rows.group_by(gold).agg(pl.col("cluster").n_unique())
+    return {str(label): n for label, n in held.iter_rows() if label is not None}
 
 
-def cluster_matrix(rows: pl.DataFrame, columns: Sequence[str]) -> tuple[Floats, list[str]]:
-    """Return the sums of columns by cluster (clusters x columns), and the clusters' names.
+# Estimates
 
-    Terms are added in the order of the rows: sort them where the columns hold other than small whole numbers.
+
+def with_interval(
+    estimate: Estimate,
+    replicates: Floats,
+    *,
+    bounds: tuple[float, float],
+    small: str | None,
+    fisher: bool = False,
+    degenerate: Limits | None = None,
+    lacking: str = "the figure hangs on a single performer",
+) -> Estimate:
+    """Return an estimate with its interval (:func:`jackknife_interval`), or with why it has none.
+
+    ``small`` is why the sample allows no interval (:func:`too_small`), ``lacking`` what to say where the replicates
+    allow none.
     """
-    cluster, names = codes(rows["cluster"])
-    weights = (rows[name].cast(float).fill_null(0.0).to_numpy() for name in columns)
-    return np.column_stack([np.bincount(cluster, weights=w, minlength=len(names)) for w in weights]), names
+    if small or estimate.value is None:
+        return replace(estimate, why=small or estimate.why)
+    limits = degenerate(estimate.value, estimate.clusters) if degenerate else None
+    interval = jackknife_interval(estimate.value, replicates, bounds=bounds, fisher=fisher, degenerate=limits)
+    return replace(estimate, interval=interval, why="" if interval else lacking)
 
 
 def estimate(
     rows: pl.DataFrame,
     columns: Sequence[str],
-    statistic: Callable[[Floats], Floats],
+    statistic: Statistic,
     *,
     bounds: tuple[float, float],
     why: str,
-    degenerate: Callable[[float, int], tuple[float, float]],
+    degenerate: Limits,
+    by_framing: bool = False,
     classes: Mapping[str, int] | None = None,
     chance: float | None = None,
     details: Details | None = None,
@@ -225,7 +350,7 @@ def estimate(
     Parameters
     ----------
     rows : polars.DataFrame
-        ``cluster`` and the columns to sum.
+        ``cluster`` and the columns to sum, ``framing`` where figures are averaged over framings.
     columns : sequence of str
     statistic : callable
         From sums of shape (..., columns) to figures of shape (...); NaN where undefined.
@@ -234,45 +359,22 @@ def estimate(
         Why there is no figure where it is undefined.
     degenerate : callable
         From the value and the number of clusters to the interval when no cluster changes the figure.
+    by_framing : bool
+        Add up by framing (:func:`framing_matrix`), for a statistic of :func:`mean_over_framings`.
     classes : mapping, optional
         How many clusters hold each class of the truth.
     """
-    kept = dict(details or {})
     if rows.is_empty():
-        return Estimate(value=None, why=why, details=kept)
-    sums, names = cluster_matrix(rows, columns)
+        return Estimate(value=None, why=why, details=details or {})
+    sums, names = (framing_matrix if by_framing else cluster_matrix)(rows, columns)
     with np.errstate(invalid="ignore", divide="ignore"):
         value, replicates = delete_one(sums, statistic)
     if not np.isfinite(value):
-        return Estimate(value=None, why=why, n=rows.height, clusters=len(names), details=kept)
-    reason, interval = too_small(per_cluster(rows), classes) or "", None
-    if not reason:
-        interval = jackknife_interval(value, replicates, bounds=bounds, degenerate=degenerate(value, len(names)))
-        reason = "" if interval else "the figure hangs on a single performer"
-    return Estimate(
-        value=value, interval=interval, chance=chance, n=rows.height, clusters=len(names), why=reason, details=kept
+        return Estimate(value=None, why=why, n=rows.height, clusters=len(names), details=details or {})
+    return with_interval(
+        Estimate(value=value, chance=chance, n=rows.height, clusters=len(names), details=details or {}),
+        replicates,
+        bounds=bounds,
+        small=too_small(per_cluster(rows), classes),
+        degenerate=degenerate,
     )
-
-
-def classes_held(rows: pl.DataFrame, gold: str = "gold") -> dict[str, int]:
-    """Return how many clusters hold each class of the truth."""
-    held = rows.group_by(gold).agg(pl.col("cluster").n_unique())
-    return {str(label): n for label, n in held.iter_rows() if label is not None}
-
-
-def share_limits(value: float, clusters: int) -> tuple[float, float]:
-    """Clopper-Pearson limits of a share that no cluster changes, with G trials."""
-    return clopper_pearson(value * clusters, clusters)
-
-
-def difference_limits(value: float, clusters: int, widest: float = 1.0) -> tuple[float, float]:
-    """Limits of a paired difference that no cluster changes: the bound on the flip rate to either side."""
-    bound = flip_rate_bound(clusters) * widest
-    return max(value - bound, -widest), min(value + bound, widest)
-
-
-def figure(number: Floats, total: Floats) -> Floats:
-    """Return number / total, NaN where there is no total."""
-    out: Floats = np.full(np.shape(total), np.nan)
-    np.divide(number, total, out=out, where=np.asarray(total) > 0)
-    return out

@@ -1,4 +1,7 @@
-"""From answers to what the measures work on: truth, answer, framing, criterion, action and cluster of every row."""
+"""What measures are made of: estimates, measures that describe themselves, and the columns of answers they read.
+
+Every row of answers has a truth, an answer, a framing, a criterion, an action and a cluster, its performer.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,26 @@ import polars as pl
 from numpy.typing import NDArray
 
 from aqaudit.core.records import BadInput, Kind
+
+CLUSTER = "performer"
+# What stands in for a missing performer, as on import.
+_CLUSTER_SOURCES = (CLUSTER, "performance_id", "question_id")
+
+CORRECT, ERROR = "correct", "error"
+"""The two classes of the boolean kinds: what the truth or the answer says about the execution."""
+
+Details = Mapping[str, float | int | str | None]
+"""What an estimate tells beside its value, by name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """A confidence interval; ``se`` is its standard error, on the Fisher z scale where ``fisher`` says so."""
+
+    low: float
+    high: float
+    se: float
+    fisher: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +52,7 @@ class Estimate:
     clusters: int = 0
     flag: str | None = None
     why: str = ""
-    details: Mapping[str, float | int | str | None] = field(default_factory=dict)
+    details: Details = field(default_factory=dict)
 
     @property
     def low(self) -> float | None:
@@ -66,14 +89,6 @@ class Measure:
         return self.compute(frame)
 
 
-CLUSTER = "performer"
-# What stands in for a missing performer, as on import.
-_CLUSTER_SOURCES = ("performer", "performance_id", "question_id")
-
-CORRECT, ERROR = "correct", "error"
-"""The two classes of the boolean kinds: what the truth or the answer says about the execution."""
-
-
 def require(frame: pl.DataFrame, columns: Sequence[str]) -> None:
     """Raise BadInput naming the first of ``columns`` that ``frame`` lacks."""
     for name in columns:
@@ -90,12 +105,23 @@ def text(frame: pl.DataFrame, name: str) -> pl.Expr:
     return pl.col(name).cast(pl.String).fill_null("").alias(name)
 
 
+def joined(frame: pl.DataFrame, *names: str) -> pl.Expr:
+    """Return the texts of several columns as one."""
+    return pl.concat_str([text(frame, name) for name in names], separator="\x1f")
+
+
 def number(frame: pl.DataFrame, name: str) -> pl.Expr:
     """Return column ``name`` as finite floats; null where it is missing, not a number or infinite."""
     if name not in frame.columns:
         return pl.lit(None, dtype=pl.Float64).alias(name)
     value = pl.col(name).cast(pl.Float64)
     return pl.when(value.is_finite()).then(value).otherwise(None).alias(name)
+
+
+def scale_width(frame: pl.DataFrame) -> pl.Expr:
+    """Return the width of every row's scale; null where it is unknown or not positive."""
+    width = number(frame, "scale_max") - number(frame, "scale_min")
+    return pl.when(width > 0).then(width).otherwise(None)
 
 
 def cluster(frame: pl.DataFrame) -> pl.Expr:
@@ -131,23 +157,22 @@ def classified(frame: pl.DataFrame, gold: str, answer: str) -> pl.DataFrame:
     if isinstance(frame.schema.get("options"), pl.List):
         count = pl.col("options").list.len()
         offered = pl.when(count > 0).then(count).otherwise(None)
-    truth, said = (_label(name, boolean=gold == "gold_correct") for name in (gold, answer))
+    truth, said = (
+        class_of(pl.col(name).cast(pl.Boolean)) if gold == "gold_correct" else pl.col(name).cast(pl.String)
+        for name in (gold, answer)
+    )
     return frame.select(
         cluster(frame),
         text(frame, "framing"),
-        pl.concat_str([text(frame, "action"), text(frame, "criterion"), text(frame, "error")], separator="\x1f").alias(
-            "criterion"
-        ),
+        joined(frame, "action", "criterion", "error").alias("criterion"),
         truth.alias("gold"),
         pl.when(parsed(frame)).then(said).otherwise(None).alias("said"),
         offered.alias("options"),
     ).filter(pl.col("gold").is_not_null())
 
 
-def _label(name: str, *, boolean: bool) -> pl.Expr:
-    if not boolean:
-        return pl.col(name).cast(pl.String)
-    holds = pl.col(name).cast(pl.Boolean)
+def class_of(holds: pl.Expr) -> pl.Expr:
+    """Return the class of a boolean that says whether an execution is correct; null stays null."""
     return pl.when(holds).then(pl.lit(CORRECT)).when(~holds).then(pl.lit(ERROR)).otherwise(None)
 
 
@@ -164,7 +189,6 @@ def scored(frame: pl.DataFrame) -> pl.DataFrame:
         width of the scale; null where unknown or not positive).
     """
     require(frame, ("gold_score", "score"))
-    width = number(frame, "scale_max") - number(frame, "scale_min")
     return (
         frame.select(
             cluster(frame),
@@ -173,7 +197,7 @@ def scored(frame: pl.DataFrame) -> pl.DataFrame:
             text(frame, "action"),
             number(frame, "gold_score").alias("gold"),
             pl.when(parsed(frame)).then(number(frame, "score")).otherwise(None).alias("said"),
-            pl.when(width > 0).then(width).otherwise(None).alias("nominal"),
+            scale_width(frame).alias("nominal"),
         )
         .filter(pl.col("gold").is_not_null())
         .sort("cluster", "framing", "criterion", "action", "gold", "said", "nominal", nulls_last=True)
@@ -185,16 +209,6 @@ def codes(values: pl.Series) -> tuple[NDArray[np.int64], list[str]]:
     names = values.unique().sort().to_list()
     position = values.replace_strict(names, list(range(len(names))), return_dtype=pl.Int64) if names else values
     return position.to_numpy().astype(np.int64), names
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
-    """A confidence interval; ``se`` is its standard error, on the Fisher z scale where ``fisher`` says so."""
-
-    low: float
-    high: float
-    se: float
-    fisher: bool = False
 
 
 def per_cluster(rows: pl.DataFrame) -> dict[str, int]:

@@ -6,22 +6,21 @@ whether the execution was called correct; an affirmed positive and a denied nega
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from aqaudit.core.records import Kind
 from aqaudit.measures import resample
-from aqaudit.measures.rows import CORRECT, ERROR, Estimate, Measure, cluster, number, parsed, require, text
+from aqaudit.measures.resample import ratio
+from aqaudit.measures.rows import CORRECT, ERROR, Estimate, Measure, class_of, cluster, number, parsed, require, text
 
 Floats = NDArray[np.float64]
 
 ITEM = ("question_id", "performance_id", "other_id", "answer_words")
 PAIR = (*ITEM, "repeat")
-_KINDS: tuple[Kind, ...] = ("verify", "detect")
 _COLUMNS = ("says_correct", "framing")
 _COLUMN_OF = {
     "framing_shift": "shift",
@@ -29,8 +28,7 @@ _COLUMN_OF = {
     "tt_rate": "both_affirmed",
     "ff_rate": "both_denied",
 }
-_CHANCE = "0 for a judge that the wording does not move"
-_CITATION = "Krosnick, Survey research, Annu. Rev. Psychol. 1999; framing pairs as in arXiv 2604.08294"
+_NO_PAIR = "no question was asked, and read, in positive and in negative words"
 
 
 def _read(frame: pl.DataFrame, keys: tuple[str, ...]) -> pl.DataFrame:
@@ -77,6 +75,7 @@ def complete(asked: pl.DataFrame) -> pl.DataFrame:
     both = asked.filter(plus.is_not_null() & minus.is_not_null())
     return both.with_columns(
         one=pl.lit(1.0),
+        shift=plus - minus,
         both_affirmed=plus * (1 - minus),
         both_denied=(1 - plus) * minus,
         differ=plus * (1 - minus) + (1 - plus) * minus,
@@ -104,14 +103,12 @@ def share(measure: str, asked: pl.DataFrame) -> Estimate:
     """Estimate ``framing_shift``, ``contradiction_rate``, ``tt_rate`` or ``ff_rate`` on pairs (:func:`pairs`)."""
     found, column = complete(asked), _COLUMN_OF[measure]
     shift = column == "shift"
-    if shift:
-        found = found.with_columns(shift=pl.col("plus") - pl.col("minus"))
     return resample.estimate(
         found,
         (column, "one"),
-        lambda table: resample.figure(table[..., 0], table[..., 1]),
+        resample.mean,
         bounds=(-1.0, 1.0) if shift else (0.0, 1.0),
-        why="no question was asked, and read, in positive and in negative words",
+        why=_NO_PAIR,
         degenerate=resample.difference_limits if shift else resample.share_limits,
         chance=0.0 if shift else None,
         details={"pairs": found.height, "pairs_lost": asked.height - found.height},
@@ -122,7 +119,7 @@ def excess(asked: pl.DataFrame, frame: pl.DataFrame) -> Estimate:
     """Estimate ``contradiction_excess`` on pairs and the frame that they are from."""
     found, again = complete(asked), repeat_disagreement(frame)
     if again.is_empty():
-        return resample.estimate(again, (), _nothing, bounds=(-1, 1), why="no question was repeated", degenerate=_none)
+        return Estimate(value=None, why="no question was repeated")
     rows = pl.concat(
         [
             found.select("cluster", pair=pl.col("one"), pair_differ=pl.col("differ"), again=0.0, again_differ=0.0),
@@ -132,9 +129,9 @@ def excess(asked: pl.DataFrame, frame: pl.DataFrame) -> Estimate:
     estimate = resample.estimate(
         rows,
         ("pair_differ", "pair", "again_differ", "again"),
-        lambda t: resample.figure(t[..., 0], t[..., 1]) - resample.figure(t[..., 2], t[..., 3]),
+        lambda sums: resample.mean(sums[..., :2]) - resample.mean(sums[..., 2:]),
         bounds=(-1.0, 1.0),
-        why="no question was asked, and read, in positive and in negative words",
+        why=_NO_PAIR,
         degenerate=resample.difference_limits,
         chance=0.0,
         details={
@@ -144,14 +141,6 @@ def excess(asked: pl.DataFrame, frame: pl.DataFrame) -> Estimate:
         },
     )
     return replace(estimate, n=found.height)
-
-
-def _nothing(table: Floats) -> Floats:
-    return np.full(table.shape[:-1], np.nan)
-
-
-def _none(_value: float, _clusters: int) -> tuple[float, float]:
-    return -1.0, 1.0
 
 
 def debiased(asked: pl.DataFrame) -> pl.DataFrame:
@@ -183,95 +172,84 @@ def debiased(asked: pl.DataFrame) -> pl.DataFrame:
 
 def gain(asked: pl.DataFrame) -> Estimate:
     """Estimate ``debiased_gain`` on pairs."""
-    rows = debiased(asked)
-    parts = rows.with_columns(
-        *[
-            pl.when(pl.col("gold") == (label == CORRECT)).then(pl.col(name)).otherwise(0.0).alias(f"{name}_{label}")
-            for label in (CORRECT, ERROR)
-            for name in ("one", "right", "alone")
-        ]
-    )
+    rows = debiased(asked).with_columns(gold=class_of(pl.col("gold")))
+    of_class = {
+        f"{name}_{label}": pl.when(pl.col("gold") == label).then(pl.col(name)).otherwise(0.0)
+        for label in (CORRECT, ERROR)
+        for name in ("one", "right", "alone")
+    }
 
-    def statistic(t: Floats) -> Floats:
-        by_class = [resample.figure(t[..., at + 1] - t[..., at + 2], t[..., at]) for at in (0, 3)]
+    def statistic(sums: Floats) -> Floats:
+        by_class = [ratio(sums[..., at + 1] - sums[..., at + 2], sums[..., at]) for at in (0, 3)]
         return np.asarray(np.mean(by_class, axis=0))
 
-    columns = [f"{name}_{label}" for label in (CORRECT, ERROR) for name in ("one", "right", "alone")]
-    named = rows.with_columns(gold=pl.when("gold").then(pl.lit(CORRECT)).otherwise(pl.lit(ERROR)))
     return resample.estimate(
-        parts,
-        columns,
+        rows.with_columns(**of_class),
+        tuple(of_class),
         statistic,
         bounds=(-1.0, 1.0),
         why="no pair of framings with both classes in its truth was read",
         degenerate=resample.difference_limits,
-        classes=resample.classes_held(named),
+        classes=resample.classes_held(rows),
         chance=0.0,
         details={"pairs": rows.height, "pairs_by_log_odds": int(rows["used_odds"].sum())},
     )
 
 
-def _of_pairs(name: str) -> Callable[[pl.DataFrame], Estimate]:
-    return lambda frame: share(name, pairs(frame))
-
-
-def _measure(
-    name: str, title: str, what: str, compute: Callable[[pl.DataFrame], Estimate], *, low: float = 0.0
-) -> Measure:
-    return Measure(
-        name=name,
-        title=title,
-        what=what,
-        kinds=_KINDS,
-        columns=_COLUMNS,
-        bounds=(low, 1.0),
-        chance=_CHANCE if low else "none: noise contradicts itself too",
-        higher_is_better=True if name == "debiased_gain" else None if low else False,
-        citation=_CITATION,
-        compute=compute,
-    )
-
-
+_measure = partial(
+    Measure,
+    kinds=("verify", "detect"),
+    columns=_COLUMNS,
+    citation="Krosnick, Survey research, Annu. Rev. Psychol. 1999; framing pairs as in arXiv 2604.08294",
+)
+_share = partial(_measure, bounds=(0.0, 1.0), chance="none: noise contradicts itself too", higher_is_better=False)
+_difference = partial(_measure, bounds=(-1.0, 1.0), chance="0 for a judge that the wording does not move")
 MEASURES = (
-    _measure(
-        "framing_shift",
-        "framing shift",
-        "mean(y+) - mean(y-) over pairs of framings that were both read; the same as the acquiescence "
-        "P(True given positive) + P(True given negative) - 1. Above 0 statements are affirmed whatever they say.",
-        _of_pairs("framing_shift"),
-        low=-1.0,
+    _difference(
+        name="framing_shift",
+        title="framing shift",
+        what=(
+            "mean(y+) - mean(y-) over pairs of framings that were both read; the same as the acquiescence "
+            "P(True given positive) + P(True given negative) - 1. Above 0 statements are affirmed whatever they say."
+        ),
+        higher_is_better=None,
+        compute=lambda frame: share("framing_shift", pairs(frame)),
     ),
-    _measure(
-        "contradiction_rate",
-        "contradictions between wordings",
-        "Share of pairs of framings whose verdicts about the execution differ.",
-        _of_pairs("contradiction_rate"),
+    _share(
+        name="contradiction_rate",
+        title="contradictions between wordings",
+        what="Share of pairs of framings whose verdicts about the execution differ.",
+        compute=lambda frame: share("contradiction_rate", pairs(frame)),
     ),
-    _measure(
-        "contradiction_excess",
-        "contradictions beyond noise",
-        "Share of pairs of framings that contradict each other, less the chance that two repeats of one framing do.",
-        lambda frame: excess(pairs(frame), frame),
-        low=-1.0,
+    _difference(
+        name="contradiction_excess",
+        title="contradictions beyond noise",
+        what=(
+            "Share of pairs of framings that contradict each other, less the chance that two repeats of one framing do."
+        ),
+        higher_is_better=None,
+        compute=lambda frame: excess(pairs(frame), frame),
     ),
-    _measure(
-        "tt_rate",
-        "both wordings affirmed",
-        "Share of pairs in which the positive and the negative statement are both affirmed.",
-        _of_pairs("tt_rate"),
+    _share(
+        name="tt_rate",
+        title="both wordings affirmed",
+        what="Share of pairs in which the positive and the negative statement are both affirmed.",
+        compute=lambda frame: share("tt_rate", pairs(frame)),
     ),
-    _measure(
-        "ff_rate",
-        "both wordings denied",
-        "Share of pairs in which the positive and the negative statement are both denied.",
-        _of_pairs("ff_rate"),
+    _share(
+        name="ff_rate",
+        title="both wordings denied",
+        what="Share of pairs in which the positive and the negative statement are both denied.",
+        compute=lambda frame: share("ff_rate", pairs(frame)),
     ),
-    _measure(
-        "debiased_gain",
-        "gain of asking both ways",
-        "Balanced accuracy of the decision that both framings make together (mean log-odds where p_correct exists, "
-        "else contradicting pairs count one half, which gains nothing) less the mean of the two framings.",
-        lambda frame: gain(pairs(frame)),
-        low=-1.0,
+    _difference(
+        name="debiased_gain",
+        title="gain of asking both ways",
+        what=(
+            "Balanced accuracy of the decision that both framings make together (mean log-odds where p_correct exists, "
+            "else contradicting pairs count one half, which gains nothing) less the mean of the two framings."
+        ),
+        higher_is_better=True,
+        compute=lambda frame: gain(pairs(frame)),
     ),
 )

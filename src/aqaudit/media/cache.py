@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
 
-from aqaudit.core.records import BadInput, MediaPart
+from aqaudit.core.records import MediaPart
 
 _SUFFIXES = {"image/jpeg": ".jpg", "image/png": ".png", "video/mp4": ".mp4", "text/plain": ".txt"}
 
 
+@dataclass(frozen=True, slots=True)
 class MediaStore:
     """Content-addressed files under one folder: ``ab/abcdef….jpg``.
 
     Safe for any number of threads and processes: a file appears whole or not at all, and the name tells nothing.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    folder: Path
 
     def put(self, data: bytes, mime: str) -> MediaPart:
         """Keep ``data`` and say where; does nothing when it is already there.
@@ -45,12 +46,3 @@ class MediaStore:
             draft.unlink(missing_ok=True)
             raise
         return part
-
-    def get(self, sha256: str) -> bytes:
-        """Return the bytes kept under this hash; :class:`BadInput` when they are not here or no longer the same."""
-        for path in (self.folder / sha256[:2]).glob(f"{sha256}.*"):
-            data = path.read_bytes()
-            if hashlib.sha256(data).hexdigest() == sha256:
-                return data
-            raise BadInput(f"{path}: the file was changed after it was sent; delete it and run again")
-        raise BadInput(f"{self.folder}: holds no file with sha256 {sha256}")

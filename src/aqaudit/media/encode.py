@@ -1,4 +1,4 @@
-"""Encoding: the bytes that are sent. Pixels and times only: no sound, no titles, no traces of the programs used."""
+"""Clips as they are sent: pixels and times only, no sound, no titles, no traces of the programs used."""
 
 from __future__ import annotations
 
@@ -10,16 +10,12 @@ from fractions import Fraction
 
 import av
 import numpy as np
-import simplejpeg
 from av.bitstream import BitStreamFilterContext
 from av.container import OutputContainer
 from av.video.frame import VideoFrame
 
-from aqaudit.media.index import VideoIndex
-from aqaudit.media.types import Picture
-from aqaudit.media.video import MediaError, open_video
-
-JPEG_QUALITY = 85
+from aqaudit.media.types import MediaError, Picture, VideoIndex
+from aqaudit.media.video import open_video
 
 # Units that carry notes rather than pixels: H.264 SEI; HEVC SEI before and after a picture; AV1 metadata.
 _FILTERS = {
@@ -28,21 +24,16 @@ _FILTERS = {
     "av1": "filter_units=remove_types=5",
     "vp9": "null",
 }
-_CODECS = {"h264": "h264", "hevc": "hevc", "vp9": "vp9", "libvpx-vp9": "vp9", "av1": "av1", "libdav1d": "av1"}
-_CODECS["libaom-av1"] = "av1"
+_CODECS = {
+    "h264": "h264", "hevc": "hevc", "vp9": "vp9", "libvpx-vp9": "vp9", "av1": "av1", "libdav1d": "av1",
+    "libaom-av1": "av1",
+}  # fmt: skip
 _TAGS = {"h264": "avc1", "hevc": "hvc1", "av1": "av01", "vp9": "vp09"}
 _HEVC_NOTES = (39, 40)
 _BITEXACT = {"fflags": "+bitexact"}
 # With macroblock trees, flat pictures came out in one of four ways, by what was in memory before (4 % of some runs).
 _X264 = "log-level=none:mbtree=0"
 _TICKS = 90_000
-
-
-def jpeg(picture: Picture) -> bytes:
-    """Encode a picture as JPEG, quality 85, colours at half size."""
-    return bytes(
-        simplejpeg.encode_jpeg(picture, quality=JPEG_QUALITY, colorspace="RGB", colorsubsampling="420", fastdct=False)
-    )
 
 
 class Mp4:
@@ -66,8 +57,19 @@ class Mp4:
     def add(self, picture: Picture) -> None:
         """Add the next picture."""
         if self._container is None:
-            self._open(*picture.shape[:2])
-        self._encode(_frame(picture, self._ticks[self._count]))
+            self._container = av.open(self._buffer, "w", format="mp4", options=_BITEXACT)
+            self._stream = self._container.add_stream(
+                "libx264",
+                rate=self._fps,
+                options={"preset": "veryfast", "crf": str(self._crf), "threads": "1", "x264-params": _X264},
+            )
+            self._stream.height, self._stream.width = picture.shape[:2]
+            self._stream.pix_fmt = "yuv420p"
+            self._stream.codec_context.time_base = self._stream.time_base = Fraction(1, _TICKS)
+            self._notes = BitStreamFilterContext(_FILTERS["h264"], "h264")
+        frame = VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+        frame.pts, frame.time_base = self._ticks[self._count], Fraction(1, _TICKS)
+        self._encode(frame)
         self._count += 1
 
     def data(self) -> bytes:
@@ -81,18 +83,6 @@ class Mp4:
         if self._container is not None:
             self._container.close()
             self._container = None
-
-    def _open(self, height: int, width: int) -> None:
-        self._container = av.open(self._buffer, "w", format="mp4", options=_BITEXACT)
-        self._stream = self._container.add_stream(
-            "libx264",
-            rate=self._fps,
-            options={"preset": "veryfast", "crf": str(self._crf), "threads": "1", "x264-params": _X264},
-        )
-        self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, "yuv420p"
-        self._stream.codec_context.time_base = Fraction(1, _TICKS)
-        self._stream.time_base = Fraction(1, _TICKS)
-        self._notes = BitStreamFilterContext(_FILTERS["h264"], "h264")
 
     def _encode(self, frame: VideoFrame | None) -> None:
         if self._container is None:
@@ -115,12 +105,6 @@ def mp4(pictures: Iterable[Picture], times_s: Sequence[float], fps: float, *, cr
         clip.close()
 
 
-def _frame(picture: Picture, tick: int) -> VideoFrame:
-    frame = VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
-    frame.pts, frame.time_base = tick, Fraction(1, _TICKS)
-    return frame
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cut:
     """A clip copied without decoding, and the part of it that is the performance (None: it begins, ends with it)."""
@@ -141,8 +125,7 @@ def copy(index: VideoIndex, first: int, last: int) -> Cut:
     The copy begins at the key frame before the first frame, since nothing can be shown without it, and holds every
     frame that the last one rests on.
     """
-    numbers = index.packets(range(first, last + 1))
-    begin, end = index.key(numbers[0]), max(numbers)
+    begin, end = int(index.begins[first]), int(index.packets[first : last + 1].max())
     origin = int(index.order[begin])
     # Frames that come after the key frame but are shown before it rest on frames that are not here.
     kept = [number for number in range(begin, end + 1) if index.order[number] >= origin]

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -19,10 +17,10 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
-from aqaudit.media.integrity import blanked, damaged_units, fragment_damage, length_size, matroska_damage
-from aqaudit.media.video import DECODE_SECONDS, Deadline, MediaError, decoder, open_video, packets
+from aqaudit.media.integrity import damaged, fragment_damage, matroska_damage
+from aqaudit.media.types import MediaError, VideoIndex
+from aqaudit.media.video import DECODE_SECONDS, Deadline, decode_packets, open_video
 
 MAX_PACKETS = 10_000_000
 MAX_REORDERED = 16  # frames that a stream may hold back, by the H.264 and HEVC standards
@@ -31,61 +29,6 @@ MAX_REORDERED = 16  # frames that a stream may hold back, by the H.264 and HEVC 
 _BROADCAST = ("mpegts", "mpeg", "mpegvideo", "h264", "hevc")
 # Containers whose header states the duration; others have it estimated from what is there.
 _STATED = ("mov", "matroska", "avi", "flv", "asf")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VideoIndex:
-    """The frames a video shows, read without decoding wherever the file allows.
-
-    ``shown`` are their time stamps in ticks of ``time_base``, increasing; ``end`` is the tick at which the last one
-    ends. ``order`` and ``keys`` list every packet in decoding order (its stamp, whether it is a key frame). Where the
-    packets carry no usable stamps (``stamped`` is False) frames are known by their position in the decoder's output.
-    ``harmed`` are packets (positions in ``order``), or frames where not stamped, that are known to be damaged.
-    ``missing`` says what is there of a cut-off file, for an error message, and is empty for a whole one; the frames
-    listed are then those before the cut. ``pixels`` are those of a stored picture.
-    """
-
-    path: Path
-    time_base: Fraction
-    shown: NDArray[np.int64]
-    end: int
-    order: NDArray[np.int64]
-    keys: NDArray[np.int64]
-    stamped: bool
-    harmed: tuple[int, ...]
-    missing: str
-    codec: str
-    pixels: int
-
-    @property
-    def times_s(self) -> NDArray[np.float64]:
-        """Shown times in seconds from the first shown frame."""
-        return np.asarray((self.shown - self.shown[0]) * float(self.time_base), dtype=np.float64)
-
-    @property
-    def end_s(self) -> float:
-        """When the last frame stops being shown, in seconds from the first shown frame."""
-        return float((self.end - int(self.shown[0])) * self.time_base)
-
-    def packets(self, positions: Sequence[int]) -> list[int]:
-        """Return where in decoding order the packets of shown frames come."""
-        by_stamp = np.argsort(self.order)
-        found = np.searchsorted(self.order, self.shown[list(positions)], sorter=by_stamp)
-        return [int(packet) for packet in by_stamp[found]]
-
-    def key(self, packet: int) -> int:
-        """Return where decoding must begin for a packet: the last key packet up to it that is not shown later."""
-        at = int(np.searchsorted(self.keys, packet, side="right")) - 1
-        while at > 0 and self.order[self.keys[at]] > self.order[packet]:
-            at -= 1
-        return int(self.keys[at]) if at >= 0 else 0
-
-    def reaches(self, harmed: int, packets: Sequence[int]) -> bool:
-        """Say whether damage in one packet can reach any of these: those from it to the next key frame."""
-        later = self.keys[self.keys > harmed]
-        until = int(later[0]) if len(later) else len(self.order)
-        return any(harmed <= packet < until for packet in packets)
-
 
 _LOCKS: dict[tuple[Path, int, int], threading.Lock] = {}
 _LOCKS_LOCK = threading.Lock()
@@ -116,26 +59,65 @@ def index_video(path: Path) -> VideoIndex:
 
 @lru_cache(maxsize=16)
 def _index(path: Path, size: int, mtime_ns: int) -> VideoIndex:  # noqa: ARG001 - the key of the memory
+    """Index a video by its packets, or where only decoding can tell, by that."""
     with open_video(path, quick=True) as (container, stream):
         try:
-            index = _read_index(path, container, stream)
+            seen = _read_packets(container, stream)
+            if not seen.stamps:
+                raise MediaError(f"{path}: holds no frames")
+            missing, trusted = _missing(container, stream, seen)
         except av.error.FFmpegError as error:
             raise MediaError(f"{path}: cannot be read as video ({error.strerror})") from None
-    if index is None:
+        stamps = [stamp for stamp in seen.stamps if stamp is not None]
+        time_base, rate, codec = stream.time_base, stream.average_rate, stream.codec_context.name
+        form = container.format.name
+    if len(stamps) < len(seen.stamps) or len(set(stamps)) < len(stamps) or not seen.keys or time_base is None:
         return _index_by_decoding(path)
-    if len(index.keys) and index.order[index.keys[0]] > index.shown[0]:
-        return _without_lost_start(index, container.format.name)
-    return index
+    order, keys = np.array(stamps, dtype=np.int64), np.array(seen.keys, dtype=np.int64)
+    shown = np.sort(order[~np.array(seen.hidden)])
+    if missing:
+        shown = shown[shown < _trusted_until(seen, trusted)]
+    if not len(shown):
+        raise MediaError(f"{path}: shows no frames" + (f"; it is cut off and holds {missing}" if missing else ""))
+    if seen.last_duration and not missing:
+        interval = seen.last_duration
+    elif len(shown) > 1:
+        interval = max(1, int(np.median(np.diff(shown))))
+    else:
+        interval = max(1, round(1 / (rate * time_base))) if rate and time_base else 1
+    end = int(shown[-1]) + interval
+    by_stamp = np.argsort(order)
+    packets = by_stamp[np.searchsorted(order, shown, sorter=by_stamp)]
+    key = np.searchsorted(keys, packets, side="right") - 1
+    while (later := (key > 0) & (order[keys[key]] > shown)).any():
+        key -= later
+    index = VideoIndex(
+        path=path,
+        codec=codec,
+        time_base=time_base,
+        shown=shown,
+        end=end,
+        times_s=(shown - shown[0]) * float(time_base),
+        end_s=float((end - int(shown[0])) * time_base),
+        order=order,
+        keys=keys,
+        packets=packets,
+        begins=np.where(key >= 0, keys[key], 0),
+        stamped=True,
+        harmed=tuple(seen.harmed),
+        missing=missing,
+    )
+    return _without_lost_start(index, form) if order[keys[0]] > shown[0] else index
 
 
 @dataclass(slots=True)
 class _Packets:
     """What one pass over the packets has seen."""
 
-    stamps: list[int | None]
-    hidden: list[bool]
-    keys: list[int]
-    harmed: list[int]
+    stamps: list[int | None] = field(default_factory=list)
+    hidden: list[bool] = field(default_factory=list)
+    keys: list[int] = field(default_factory=list)
+    harmed: list[int] = field(default_factory=list)
     places: list[int] = field(default_factory=list)  # in the file, in bytes; -1 where not known
     decoding: list[int | None] = field(default_factory=list)
     last_duration: int = 0
@@ -144,11 +126,10 @@ class _Packets:
 
 
 def _read_packets(container: InputContainer, stream: VideoStream) -> _Packets:
-    seen = _Packets([], [], [], [])
+    seen = _Packets()
     latest = -math.inf
     streams = [one for one in container.streams if one.type in {"video", "audio"}]
-    codec = stream.codec_context.name
-    size = length_size(codec, stream.codec_context.extradata)
+    codec, header = stream.codec_context.name, stream.codec_context.extradata
     ends = dict.fromkeys((one.index for one in streams), 0)  # in ticks: fractions of a second are slow to add
     try:
         for packet in container.demux(*streams):
@@ -160,11 +141,7 @@ def _read_packets(container: InputContainer, stream: VideoStream) -> _Packets:
                 continue
             if packet.is_keyframe:
                 seen.keys.append(len(seen.stamps))
-            if (
-                packet.is_corrupt
-                or (size and damaged_units(bytes(packet), codec, size))
-                or (codec == "vp9" and blanked(bytes(packet)))
-            ):
+            if packet.is_corrupt or damaged(packet, codec, header):
                 seen.harmed.append(len(seen.stamps))
             if packet.pts is not None and packet.pts > latest and not packet.is_discard:
                 latest, seen.last_duration = packet.pts, packet.duration or 0
@@ -178,43 +155,6 @@ def _read_packets(container: InputContainer, stream: VideoStream) -> _Packets:
         seen.broken = True
     seen.end_s = max(float(ends[one.index] * (one.time_base or 0)) for one in streams)
     return seen
-
-
-def _read_index(path: Path, container: InputContainer, stream: VideoStream) -> VideoIndex | None:
-    """Index by packets, or None where only decoding can tell."""
-    seen = _read_packets(container, stream)
-    if not seen.stamps:
-        raise MediaError(f"{path}: holds no frames")
-    missing, trusted = _missing(container, stream, seen)
-    stamps = [stamp for stamp in seen.stamps if stamp is not None]
-    if len(stamps) < len(seen.stamps) or len(set(stamps)) < len(stamps) or not seen.keys or stream.time_base is None:
-        return None
-    order = np.array(stamps, dtype=np.int64)
-    shown = np.sort(order[~np.array(seen.hidden)])
-    if missing:
-        shown = shown[shown < _trusted_until(seen, trusted)]
-    if not len(shown):
-        raise MediaError(f"{path}: shows no frames" + (f"; it is cut off and holds {missing}" if missing else ""))
-    return VideoIndex(
-        path=path,
-        time_base=stream.time_base,
-        shown=shown,
-        end=int(shown[-1]) + ((not missing and seen.last_duration) or _interval(shown, stream)),
-        order=order,
-        keys=np.array(seen.keys, dtype=np.int64),
-        stamped=True,
-        harmed=tuple(seen.harmed),
-        missing=missing,
-        codec=stream.codec_context.name,
-        pixels=stream.codec_context.width * stream.codec_context.height,
-    )
-
-
-def _interval(shown: NDArray[np.int64], stream: VideoStream) -> int:
-    if len(shown) > 1:
-        return max(1, int(np.median(np.diff(shown))))
-    rate, base = stream.average_rate, stream.time_base
-    return max(1, round(1 / (rate * base))) if rate and base else 1
 
 
 def _missing(container: InputContainer, stream: VideoStream, seen: _Packets) -> tuple[str, int]:
@@ -233,9 +173,18 @@ def _missing(container: InputContainer, stream: VideoStream, seen: _Packets) -> 
         promised = stream.frames
     if promised > count:
         return f"{count} of the {promised} frames that its header promises", count
-    late = _late(seen)
-    if late is not None:
-        return f"a frame whose time, far after that of all others, cannot be its own (the {late + 1}th stored)", late
+    decoding = [due for due in seen.decoding if due is not None]
+    stamps = [stamp for stamp in seen.stamps if stamp is not None]
+    if len(decoding) == len(stamps) == count:
+        # No reordering explains that a packet is shown longer than this after it is decoded.
+        span = max(decoding) - min(decoding)
+        most = span + MAX_REORDERED * max(1, span // max(1, count - 1))
+        late = next((number for number, stamp in enumerate(stamps) if stamp - decoding[number] > most), None)
+        if late is not None:
+            return (
+                f"a frame whose time, far after that of all others, cannot be its own (the {late + 1}th stored)",
+                late,
+            )
     found = None
     if form.startswith("matroska"):
         found = matroska_damage(Path(container.name), count)
@@ -252,46 +201,28 @@ def _missing(container: InputContainer, stream: VideoStream, seen: _Packets) -> 
     return (f"{count} frames that can be read, and then damage" if seen.broken else ""), count
 
 
-def _late(seen: _Packets) -> int | None:
-    """Return the first packet that is shown longer after it is decoded than any reordering explains."""
-    decoding = [due for due in seen.decoding if due is not None]
-    stamps = [stamp for stamp in seen.stamps if stamp is not None]
-    if len(decoding) < len(seen.decoding) or len(stamps) < len(seen.stamps):
-        return None
-    span = max(decoding) - min(decoding)
-    most = span + MAX_REORDERED * max(1, span // max(1, len(decoding) - 1))
-    late = [number for number, stamp in enumerate(stamps) if stamp - decoding[number] > most]
-    return late[0] if late else None
-
-
 def _trusted_until(seen: _Packets, count: int) -> int:
     """Return the time stamp before which no frame is missing when only the first ``count`` packets can be trusted.
 
     Frames are stored out of order, but none is shown before it is decoded.
     """
-    stamps = sorted(stamp for stamp in seen.stamps[:count] if stamp is not None)
     due = seen.decoding[count - 1] if count else None
     if due is not None:
         return due
+    stamps = sorted(stamp for stamp in seen.stamps[:count] if stamp is not None)
     return stamps[-MAX_REORDERED] if len(stamps) >= MAX_REORDERED else -1
 
 
 def _index_by_decoding(path: Path) -> VideoIndex:
     """Index a video whose packets carry no usable stamps, by decoding it once."""
-    deadline = Deadline(path, DECODE_SECONDS)
     stamps: list[int | None] = []
     keys: list[int] = []
     harmed: list[int] = []
     with open_video(path) as (container, stream):
-        context = decoder(stream)
-        for packet in packets(container, stream):
-            deadline.check()
-            try:
-                frames = context.decode(packet if packet.size else None)
-            except av.error.FFmpegError:
+        for frames in decode_packets(container, stream, Deadline(path, DECODE_SECONDS)):
+            if frames is None:
                 harmed.append(len(stamps))
-                continue
-            for frame in frames:
+            for frame in frames or ():
                 if frame.key_frame:
                     keys.append(len(stamps))
                 if frame.is_corrupt:
@@ -307,24 +238,28 @@ def _index_by_decoding(path: Path) -> VideoIndex:
                 raise MediaError(f"{path}: neither its frames have times nor the file a frame rate; re-encode it")
             known, time_base = list(range(len(stamps))), 1 / rate
         shown = np.array(known, dtype=np.int64)
-        interval = max(1, int(np.median(np.diff(shown)))) if len(shown) > 1 else 1
+        end = known[-1] + (max(1, int(np.median(np.diff(shown)))) if len(shown) > 1 else 1)
+        end_s = float((end - known[0]) * time_base)
         missing = ""
         if container.format.name.startswith(_STATED) and container.duration:
-            there_s = float((int(shown[-1]) + interval - int(shown[0])) * time_base)
-            if container.duration / 1e6 - there_s > max(0.25, 3 * float(interval * time_base)):
-                missing = f"{there_s:.2f} s of the {container.duration / 1e6:.2f} s that its header promises"
+            promised_s = container.duration / 1e6
+            if promised_s - end_s > max(0.25, 3 * float((end - known[-1]) * time_base)):
+                missing = f"{end_s:.2f} s of the {promised_s:.2f} s that its header promises"
         return VideoIndex(
             path=path,
+            codec=stream.codec_context.name,
             time_base=time_base,
             shown=shown,
-            end=int(shown[-1]) + interval,
+            end=end,
+            times_s=(shown - shown[0]) * float(time_base),
+            end_s=end_s,
             order=shown,
             keys=np.array(keys or [0], dtype=np.int64),
+            packets=np.arange(len(shown)),
+            begins=np.zeros(len(shown), dtype=np.int64),
             stamped=False,
             harmed=tuple(harmed),
             missing=missing,
-            codec=stream.codec_context.name,
-            pixels=stream.codec_context.width * stream.codec_context.height,
         )
 
 
@@ -332,24 +267,23 @@ def _without_lost_start(index: VideoIndex, form: str) -> VideoIndex:
     """Leave out frames before the first key frame that no player can show: the recording began between key frames."""
     first_key = int(index.order[index.keys[0]])
     found: set[int] = set()
-    deadline = Deadline(index.path, DECODE_SECONDS)
     with open_video(index.path) as (container, stream):
-        context = decoder(stream)
-        for packet in packets(container, stream):
-            deadline.check()
-            try:
-                frames = context.decode(packet if packet.size else None)
-            except av.error.FFmpegError:
-                continue
-            found.update(frame.pts for frame in frames if frame.pts is not None and not frame.is_corrupt)
+        for frames in decode_packets(container, stream, Deadline(index.path, DECODE_SECONDS)):
+            found.update(frame.pts for frame in frames or () if frame.pts is not None and not frame.is_corrupt)
             if any(stamp >= first_key for stamp in found):
                 break
-    if form in _BROADCAST:
-        lost = {stamp for stamp in index.shown.tolist() if stamp < first_key} - found
-    else:
-        # Other files begin with a key frame: only what is stored after it and shown before it may be lost by design.
-        lost = {stamp for stamp in index.order[index.keys[0] :].tolist() if stamp < first_key} - found
-    kept = index.shown[~np.isin(index.shown, list(lost))]
-    if not len(kept):
+    # Other files begin with a key frame: only what is stored after it and shown before it may be lost by design.
+    stored = index.shown if form in _BROADCAST else index.order[index.keys[0] :]
+    lost = {stamp for stamp in stored.tolist() if stamp < first_key} - found
+    kept = ~np.isin(index.shown, list(lost))
+    shown = index.shown[kept]
+    if not len(shown):
         raise MediaError(f"{index.path}: no frame of it can be decoded")
-    return replace(index, shown=kept)
+    return replace(
+        index,
+        shown=shown,
+        times_s=(shown - shown[0]) * float(index.time_base),
+        end_s=float((index.end - int(shown[0])) * index.time_base),
+        packets=index.packets[kept],
+        begins=index.begins[kept],
+    )

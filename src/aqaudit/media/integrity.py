@@ -1,19 +1,29 @@
-"""What a coded picture can never hold: damage within H.264, HEVC and VP9 that their decoders take for pictures.
+"""Integrity checks: what an intact video file never holds, though its reader or decoder says nothing of it.
 
-None has check sums, but H.264 and HEVC forbid certain bytes within a unit (ITU-T H.264, 7.4.1; H.265, 7.4.2): two zeros
-are followed by a 3 which parts them from what would look like the start of a unit, and by nothing else below 4. VP9
-forbids none; but what its arithmetic coder writes looks drawn at random, and holds no long runs of zeros.
+Of coded pictures: none has check sums, but H.264 and HEVC forbid certain bytes within a unit (ITU-T H.264, 7.4.1;
+H.265, 7.4.2): two zeros are followed by a 3 which parts them from what would look like the start of a unit, and by
+nothing else below 4. VP9 forbids none; but what its arithmetic coder writes looks drawn at random, and holds no long
+runs of zeros. Of files: elements of Matroska and boxes of MP4 that are not known, cut off, or against their check sums.
 """
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections import Counter
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-import numpy as np
+from av.packet import Packet
 
+# The place in the decoder configuration record that says of how many bytes the length before each unit is
+# (ISO/IEC 14496-15, 5.3.3 and 8.3.3).
+_LENGTH_SIZE_AT = {"h264": 4, "hevc": 21}
+_SLICES_H264 = frozenset({1, 5})
+_SLICES_HEVC = range(32)
+_FORBIDDEN = re.compile(rb"\x00\x00(?:[\x00-\x02]|\x03[\x04-\xff])")
+
+# Matroska: names of a segment, a cluster and a group of blocks.
 _SEGMENT, _CLUSTER, _GROUP = 0x18538067, 0x1F43B675, 0xA0
 _BLOCKS = frozenset({0xA3, 0xA1})
 _SUM = b"\xbf\x84"  # the name of a check sum of four bytes
@@ -24,9 +34,50 @@ _OF_CLUSTER = frozenset({0xE7, 0xA7, 0xAB, 0x5854, 0xAF, 0xEC, 0xBF})
 _OF_GROUP = frozenset({0x9B, 0xFB, 0xFD, 0xA2, 0xA4, 0x75A1, 0x75A2, 0xFA, 0x8E, 0xCB, 0xCC, 0xC8})
 _KNOWN = _OF_SEGMENT | _OF_CLUSTER | _OF_GROUP | _BLOCKS
 
+# Boxes at the top of an MP4.
 _BOXES = frozenset(
     b"ftyp styp moov moof mdat sidx ssix mfra free skip wide uuid meta meco udta emsg prft pdin pnot".split()
 )
+
+
+def damaged(packet: Packet[Any] | bytes, codec: str, header: bytes | None) -> bool:
+    """Say whether a packet holds what no coded picture can.
+
+    Of H.264 and HEVC only units that are a part of a picture are looked at: what notes hold changes no picture, and
+    some cameras write them against the rules. Of VP9, a run of 16 zeros that something follows: the longest run that
+    was seen in sound clips, black ones of 3840 x 2160 pixels among them, was of 5.
+
+    Parameters
+    ----------
+    packet
+        A packet of a video stream, or its bytes.
+    codec
+        FFmpeg's name of the codec; packets of others than those three are never found damaged.
+    header
+        The decoder configuration record. Where it is none, units are not told apart by lengths, and not looked at.
+    """
+    if codec == "vp9":
+        data = bytes(packet)
+        return data.find(bytes(16), 0, len(data.rstrip(b"\0"))) >= 0
+    place = _LENGTH_SIZE_AT.get(codec)
+    if place is None or header is None or len(header) <= place or header[0] != 1:
+        return False
+    data, size, at = bytes(packet), (header[place] & 3) + 1, 0
+    while at + size <= len(data):
+        begin = at + size
+        at = begin + int.from_bytes(data[at:begin], "big")
+        if at > len(data):
+            return True
+        if begin == at:
+            continue
+        first = data[begin]
+        if first >> 7:
+            return True
+        picture = (first >> 1 & 63) in _SLICES_HEVC if codec == "hevc" else (first & 31) in _SLICES_H264
+        # Zeros may follow a unit.
+        if picture and _FORBIDDEN.search(data, begin, begin + len(data[begin:at].rstrip(b"\0"))):
+            return True
+    return False
 
 
 def matroska_damage(path: Path, frames: int) -> tuple[int, str] | None:
@@ -144,59 +195,3 @@ def fragment_damage(path: Path) -> tuple[int, str] | None:
     if fragmented and at != size:
         return min(at, size), f"damage at byte {min(at, size)} of {size}"
     return None
-
-
-_PARTED = frozenset({0, 1, 2, 3})
-_SLICES_H264 = frozenset({1, 5})
-_SLICES_HEVC = range(32)
-
-
-def length_size(codec: str, header: bytes | None) -> int:
-    """Return of how many bytes the length before each unit is; 0 where units are not told apart by their lengths.
-
-    ``header`` is the decoder configuration record (ISO/IEC 14496-15, 5.3.3 and 8.3.3).
-    """
-    at = {"h264": 4, "hevc": 21}.get(codec)
-    if at is None or header is None or len(header) <= at or header[0] != 1:
-        return 0
-    return (header[at] & 3) + 1
-
-
-def blanked(packet: bytes) -> bool:
-    """Say whether a packet of VP9 holds a run of 16 zeros that something follows.
-
-    The longest run that was seen in sound clips, black ones of 3840 x 2160 pixels among them, was of 5.
-    """
-    return packet.find(bytes(16), 0, len(packet.rstrip(b"\0"))) >= 0
-
-
-def damaged_units(packet: bytes, codec: str, size: int) -> bool:
-    """Say whether a packet of units with lengths of ``size`` bytes holds what no coded picture can.
-
-    Only units that are a part of a picture are looked at: what notes hold changes no picture, and some cameras write
-    them against the rules.
-    """
-    at = 0
-    while at + size <= len(packet):
-        begin = at + size
-        at = begin + int.from_bytes(packet[at:begin], "big")
-        if at > len(packet):
-            return True
-        if begin == at:
-            continue
-        first = packet[begin]
-        picture = (first >> 1 & 63) in _SLICES_HEVC if codec == "hevc" else (first & 31) in _SLICES_H264
-        if first >> 7 or (picture and _forbidden(packet, begin, at)):
-            return True
-    return False
-
-
-def _forbidden(packet: bytes, begin: int, end: int) -> bool:
-    while end > begin and not packet[end - 1]:  # zeros may follow a unit
-        end -= 1
-    unit = np.frombuffer(packet, dtype=np.uint8)[begin:end]
-    for pair in np.flatnonzero((unit[:-1] | unit[1:]) == 0).tolist():
-        after = unit[pair + 2 : pair + 4].tolist()  # (the last byte is not zero, so there is one at least)
-        if after[0] < 3 or (after[0] == 3 and len(after) > 1 and after[1] not in _PARTED):
-            return True
-    return False

@@ -1,4 +1,4 @@
-"""Regions: a named body part, or everything but it, blurred in a picture, and left out of a skeleton."""
+"""What is hidden: masks, boxes that no model may see, and regions, a named body part or everything but it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,17 @@ from aqaudit.media.types import Picture
 from aqaudit.pose.coco17 import LIMBS, PARTS
 
 GREY = 128
-#: Standard deviation of the blur over the shorter side of the box, at least 8 pixels.
+#: Standard deviation of a mask's blur over the shorter side of its box, at least 8 pixels.
 BLUR = 0.25
+#: How a region is named that is everything but a part.
+ALL_BUT = "all_but_"
+#: Half the width of what is covered along a limb, and around a joint, over the person's size.
+LIMB, JOINT = 0.07, 0.09
+#: Around wrists and ankles, beyond which hands and feet reach.
+END = 0.13
+#: Standard deviation of a region's blur over the person's size, at least 4 pixels.
+REGION_BLUR = 0.06
+_ENDS = frozenset({*PARTS["wrists"], *PARTS["ankles"]})
 
 
 def masked(picture: Picture, masks: Sequence[Mask], time_s: float) -> Picture:
@@ -28,7 +37,7 @@ def masked(picture: Picture, masks: Sequence[Mask], time_s: float) -> Picture:
     """
     covered = picture
     for mask in masks:
-        if not in_effect(mask, time_s):
+        if (mask.from_s is not None and time_s < mask.from_s) or (mask.to_s is not None and time_s > mask.to_s):
             continue
         if covered is picture:
             covered = picture.copy()
@@ -45,25 +54,9 @@ def masked(picture: Picture, masks: Sequence[Mask], time_s: float) -> Picture:
     return covered
 
 
-def in_effect(mask: Mask, time_s: float) -> bool:
-    """Return whether a mask covers its box at ``time_s`` (seconds on the source's time line)."""
-    return (mask.from_s is None or time_s >= mask.from_s) and (mask.to_s is None or time_s <= mask.to_s)
-
-
 def blurred(picture: Picture, sigma: float) -> Picture:
     """Return a picture blurred with a Gaussian of this standard deviation in pixels."""
     return np.asarray(Image.fromarray(np.ascontiguousarray(picture)).filter(ImageFilter.GaussianBlur(sigma)))
-
-
-#: How a region is named that is everything but a part.
-ALL_BUT = "all_but_"
-#: Half the width of what is covered along a limb, and around a joint, over the person's size.
-LIMB, JOINT = 0.07, 0.09
-#: Around wrists and ankles, beyond which hands and feet reach.
-END = 0.13
-#: Standard deviation of the blur over the person's size, at least 4 pixels.
-REGION_BLUR = 0.06
-_ENDS = frozenset({*PARTS["wrists"], *PARTS["ankles"]})
 
 
 @lru_cache(maxsize=64)

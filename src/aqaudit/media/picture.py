@@ -1,16 +1,16 @@
-"""Stills: one decoded frame or picture, turned upright, masked, and scaled only as far as it is asked for."""
+"""Pictures: files and folders of them, and stills: one decoded frame or picture, turned upright, masked and scaled."""
 
 from __future__ import annotations
 
 import re
 import struct
 import threading
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import simplejpeg
@@ -21,42 +21,32 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from aqaudit.core.records import Mask
 from aqaudit.media.mask import masked
-from aqaudit.media.types import Picture
-from aqaudit.media.video import MediaError, check_size
+from aqaudit.media.types import MAX_PIXELS, MediaError, Picture, too_large
 
 #: Suffixes of files that are read as pictures; every other file is read as a video.
 SUFFIXES: frozenset[str] = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 
+JPEG_QUALITY = 85
+
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
 _NUMBERED = re.compile(r"(?P<number>\d+)\.[a-z]+$")
-
-
-def fitted(
-    width: int, height: int, *, max_side: int, aspect: Fraction | None = None, even: bool = False
-) -> tuple[int, int]:
-    """Return the size at which a frame is shown: square pixels, longer side at most ``max_side``, never scaled up.
-
-    ``aspect`` is the width of a stored pixel over its height. ``even`` rounds both sides down to even numbers.
-    """
-    wide, high = float(width), float(height)
-    if aspect and aspect > 0:
-        # Stretching one way would invent pixels: shrink the other way instead.
-        wide, high = (wide, high / aspect) if aspect > 1 else (wide * aspect, high)
-    scale = min(1.0, max_side / max(wide, high))
-    size = max(1, round(wide * scale)), max(1, round(high * scale))
-    return (max(2, size[0] // 2 * 2), max(2, size[1] // 2 * 2)) if even else size
+_ORIENTATION = 0x0112  # of EXIF
+# Eight bits, colours at half size both ways: what nearly all videos decode to.
+_COMMON = frozenset({"yuv420p", "yuvj420p"})
+# Each thread's own scaler and converter, which keep their tables from frame to frame.
+_TOOLS = threading.local()
 
 
 def read_size(path: Path) -> tuple[int, int]:
     """Read the size of a picture as shown from its header; :class:`MediaError` where it is no picture."""
     with _opened(path) as image:
         width, height = image.size
-        turned = image.getexif().get(0x0112, 1) in {5, 6, 7, 8}
+        turned = image.getexif().get(_ORIENTATION, 1) in {5, 6, 7, 8}
     return (height, width) if turned else (width, height)
 
 
 def from_file(path: Path) -> Picture:
-    """Read a still or one numbered frame, turned upright by its EXIF orientation.
+    """Read a still or one numbered frame, turned upright by its EXIF orientation, what is transparent on black.
 
     Raises
     ------
@@ -68,11 +58,15 @@ def from_file(path: Path) -> Picture:
             if image.format == "JPEG" and image.mode in {"RGB", "L"}:
                 # It notices damage that Pillow paints over.
                 upright = Image.fromarray(_decode_jpeg(path.read_bytes()))
-                upright.getexif()[0x0112] = image.getexif().get(0x0112, 1)
+                upright.getexif()[_ORIENTATION] = image.getexif().get(_ORIENTATION, 1)
             else:
                 image.load()
                 upright = image
-            upright = _flat(ImageOps.exif_transpose(upright))
+            upright = ImageOps.exif_transpose(upright)
+            if upright.has_transparency_data:
+                black = Image.new("RGBA", upright.size, (0, 0, 0, 255))
+                upright = Image.alpha_composite(black, upright.convert("RGBA"))
+            upright = upright.convert("RGB")
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise MediaError(f"{path}: damaged or cut off ({str(error).strip()}); replace the file") from None
     return np.ascontiguousarray(np.asarray(upright))
@@ -90,14 +84,6 @@ def _decode_jpeg(data: bytes) -> Picture:
     return np.asarray(decoded, dtype=np.uint8)
 
 
-def _flat(image: Image.Image) -> Image.Image:
-    """Return the picture in RGB, what is transparent on black."""
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
-    return image.convert("RGB")
-
-
 def _opened(path: Path) -> Image.Image:
     try:
         image = Image.open(path, formats=_FORMATS)
@@ -106,33 +92,39 @@ def _opened(path: Path) -> Image.Image:
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         what = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise MediaError(f"{path}: cannot be read as a picture ({what})") from None
+    width, height = image.size
     if getattr(image, "is_animated", False) and image.format != "MPO":
         image.close()
         raise MediaError(f"{path}: is an animated picture; convert it to a video")
-    try:
-        check_size(path, *image.size)
-    except MediaError:
+    if width * height > MAX_PIXELS:
         image.close()
-        raise
+        raise too_large(path, width, height)
     return image
+
+
+def jpeg(picture: Picture) -> bytes:
+    """Encode a picture as JPEG, quality 85, colours at half size."""
+    return bytes(
+        simplejpeg.encode_jpeg(picture, quality=JPEG_QUALITY, colorspace="RGB", colorsubsampling="420", fastdct=False)
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frames:
-    """A folder of numbered frames: names by number, in order."""
+    """A folder of numbered frames: their numbers and names, in order."""
 
-    folder: Path
     numbers: tuple[int, ...]
     names: tuple[str, ...]
 
-    def gaps(self, first: int, last: int) -> tuple[int, ...]:
-        """Return the numbers from first to last that are missing."""
-        have = set(self.numbers)
-        return tuple(number for number in range(first, last + 1) if number not in have)
-
 
 def list_frames(folder: Path) -> Frames:
-    """List the numbered frames of a folder; remembered for the last few folders by their time of change."""
+    """List the numbered frames of a folder; remembered for the last few folders by their time of change.
+
+    Raises
+    ------
+    MediaError
+        The folder cannot be read, holds no numbered frame, or two of one number.
+    """
     try:
         return _listed(folder, folder.stat().st_mtime_ns)
     except OSError as error:
@@ -154,21 +146,14 @@ def _listed(folder: Path, mtime_ns: int) -> Frames:  # noqa: ARG001 - the key of
     if not found:
         raise MediaError(f"{folder}: holds no numbered frames; their names are like 000001.jpg or frame_0001.png")
     numbers = tuple(sorted(found))
-    return Frames(folder=folder, numbers=numbers, names=tuple(found[number] for number in numbers))
-
-
-_Made = TypeVar("_Made")
-
-_UPRIGHT = (1, 0, 0, 1)
-# Eight bits, colours at half size both ways: what nearly all videos decode to.
-_COMMON = frozenset({"yuv420p", "yuvj420p"})
+    return Frames(numbers=numbers, names=tuple(found[number] for number in numbers))
 
 
 class Still:
-    """One frame of a source.
+    """One frame of a source, ``width`` and ``height`` pixels when upright.
 
     Used from one thread: a decoded frame must never be converted by two at once. Pictures that come out are shared and
-    must not be changed.
+    must not be changed. ``shared`` is for what several views need of the frame, by keys of their own.
 
     Parameters
     ----------
@@ -182,7 +167,9 @@ class Still:
         Turns what a player would show counter-clockwise, by quarter turns in degrees.
     """
 
-    __slots__ = ("_aspect", "_frame", "_made", "_masks", "_rotate", "_time_s", "_turn", "_whole", "height", "width")
+    __slots__ = (
+        "_aspect", "_frame", "_masks", "_rotate", "_scaled", "_time_s", "_turn", "_whole", "height", "shared", "width"
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -194,56 +181,74 @@ class Still:
         rotate: int = 0,
     ) -> None:
         self._masks, self._time_s, self._rotate = masks, time_s, rotate
-        self._whole: Picture | None = None
-        self._made: dict[Hashable, Any] = {}
-        self._frame = source if isinstance(source, VideoFrame) else None
+        self._scaled: dict[tuple[int, int], Picture] = {}
+        self.shared: dict[Hashable, Any] = {}
+        # The display matrix as signs (a, b, c, d): shown x = a x + c y, shown y = b x + d y.
+        self._turn = 1, 0, 0, 1
         if isinstance(source, VideoFrame):
-            self._turn = _turn(source)
-            sides = (source.width, source.height)
+            self._frame: VideoFrame | None = source
+            self._whole: Picture | None = None
+            for data in source.side_data:  # (the type stubs take this for a mapping by name)
+                if isinstance(data, SideData) and data.type == Type.DISPLAYMATRIX:
+                    a, b, _, c, d = struct.unpack("=5i", bytes(data)[:20])
+                    if abs(a) + abs(d) >= abs(b) + abs(c):
+                        self._turn = (-1 if a < 0 else 1), 0, 0, (-1 if d < 0 else 1)
+                    else:
+                        self._turn = 0, (-1 if b < 0 else 1), (-1 if c < 0 else 1), 0
+                    break
             turned = (self._turn[0] == 0) != (rotate % 180 == 90)
+            sides = source.width, source.height
             self.width, self.height = sides[::-1] if turned else sides
             self._aspect = 1 / aspect if aspect and turned else aspect
         else:
-            self._turn, self._aspect = _UPRIGHT, aspect
             upright = np.ascontiguousarray(np.rot90(source, rotate // 90))
             self.height, self.width = upright.shape[:2]
-            self._whole = masked(upright, masks, time_s)
+            self._frame, self._whole, self._aspect = None, masked(upright, masks, time_s), aspect
 
-    def fitted(self, max_side: int, *, even: bool = False) -> tuple[int, int]:
-        """Return the width and height at which the frame is shown: square pixels, never scaled up."""
-        return fitted(self.width, self.height, max_side=max_side, aspect=self._aspect, even=even)
+    def fitted(self, max_side: int, *, even: bool = False, part: tuple[int, int] | None = None) -> tuple[int, int]:
+        """Return the width and height at which the frame, or a part of so many stored pixels, is shown.
+
+        Square pixels, the longer side at most ``max_side``, never scaled up. ``even`` rounds both sides down to even
+        numbers.
+        """
+        wide, high = part or (self.width, self.height)
+        across, down = float(wide), float(high)
+        if self._aspect and self._aspect > 0:
+            # Scaling one way up would invent pixels: shrink the other way instead.
+            across, down = (across, down / self._aspect) if self._aspect > 1 else (across * self._aspect, down)
+        scale = min(1.0, max_side / max(across, down))
+        width, height = max(1, round(across * scale)), max(1, round(down * scale))
+        return (max(2, width // 2 * 2), max(2, height // 2 * 2)) if even else (width, height)
 
     def scaled(self, width: int, height: int) -> Picture:
-        """Return the frame at this size."""
-        return self.once((width, height), lambda: self._at_size(width, height))
-
-    def once(self, key: Hashable, make: Callable[[], _Made]) -> _Made:
-        """Return what several views need of the frame, made when the first of them asks for it."""
-        if key not in self._made:
-            self._made[key] = make()
-        made: _Made = self._made[key]
-        return made
-
-    def _at_size(self, width: int, height: int) -> Picture:
-        if self._whole is None and self._frame is not None and not (self._masks or self._rotate):
+        """Return the frame at this size; each pixel is the mean of those it covers."""
+        made = self._scaled.get((width, height))
+        if made is not None:
+            return made
+        frame = self._frame
+        if self._whole is not None or frame is None or self._masks or self._rotate:
+            # Masks are in pixels of the upright frame; scaling first would smear what they cover into their edges.
+            made = self._resized(self.whole(), width, height)
+        else:
+            if not hasattr(_TOOLS, "scaler"):
+                _TOOLS.scaler, _TOOLS.converter = VideoReformatter(), VideoReformatter()
             sides = (height, width) if self._turn[0] == 0 else (width, height)
-            return np.ascontiguousarray(_turned(_array(_shrunk(self._frame, *sides)), self._turn))
-        # Masks are in pixels of the upright frame; scaling first would smear what they cover into their edges.
-        return self._resized(self.whole(), width, height)
+            if frame.format.name in _COMMON:
+                # Scaled first, it is converted in under half the time; JPEG and MP4 halve the colours again all the
+                # same.
+                frame = _TOOLS.scaler.reformat(frame, *sides, interpolation="AREA", threads=1)
+            frame = _TOOLS.converter.reformat(frame, *sides, format="rgb24", interpolation="AREA", threads=1)
+            made = np.ascontiguousarray(_pixels(frame, self._turn))
+        self._scaled[width, height] = made
+        return made
 
     def whole(self) -> Picture:
         """Return the frame upright in its own pixels."""
         if self._whole is None and self._frame is not None:
-            full = np.rot90(
-                _turned(_array(self._frame.reformat(format="rgb24", threads=1)), self._turn), self._rotate // 90
-            )
-            self._whole = masked(np.ascontiguousarray(full), self._masks, self._time_s)
+            full = _pixels(self._frame.reformat(format="rgb24", threads=1), self._turn)
+            self._whole = masked(np.ascontiguousarray(np.rot90(full, self._rotate // 90)), self._masks, self._time_s)
         assert self._whole is not None  # noqa: S101 - one of the two was given
         return self._whole
-
-    def fitted_part(self, width: int, height: int, max_side: int, *, even: bool = False) -> tuple[int, int]:
-        """Return the size at which a part of the frame of this many stored pixels is shown."""
-        return fitted(width, height, max_side=max_side, aspect=self._aspect, even=even)
 
     def part(self, box: tuple[int, int, int, int], width: int, height: int) -> Picture:
         """Return the part within a box (x0, y0, x1, y1; pixels of the upright frame) at a size."""
@@ -258,50 +263,16 @@ class Still:
                 Image.fromarray(np.ascontiguousarray(whole)).resize((width, height), Image.Resampling.BOX)
             )
         frame = VideoFrame(whole.shape[1], whole.shape[0], "rgb24")
-        plane = frame.planes[0]
-        stored = np.frombuffer(memoryview(plane), dtype=np.uint8).reshape(-1, plane.line_size)[: whole.shape[0]]
-        stored[:, : whole.shape[1] * 3].reshape(whole.shape)[:] = whole
-        return _array(frame.reformat(width, height, format="rgb24", interpolation="AREA", threads=1))
+        _pixels(frame)[:] = whole
+        return _pixels(frame.reformat(width, height, format="rgb24", interpolation="AREA", threads=1))
 
 
-class _Tools(threading.local):
-    """Each thread's own scaler and converter, which keep their tables from frame to frame."""
-
-    def __init__(self) -> None:
-        self.scaler, self.converter = VideoReformatter(), VideoReformatter()
-
-
-_TOOLS = _Tools()
-
-
-def _shrunk(frame: VideoFrame, width: int, height: int) -> VideoFrame:
-    """Scale a frame, each pixel the mean of those it covers, and convert it to RGB."""
-    if frame.format.name in _COMMON:
-        # Scaled first, it is converted in under half the time; JPEG and MP4 halve the colours again all the same.
-        frame = _TOOLS.scaler.reformat(frame, width, height, interpolation="AREA", threads=1)
-    return _TOOLS.converter.reformat(frame, width, height, format="rgb24", interpolation="AREA", threads=1)
-
-
-def _turn(frame: VideoFrame) -> tuple[int, int, int, int]:
-    """Read the display matrix as signs (a, b, c, d): shown x = a x + c y, shown y = b x + d y."""
-    for data in frame.side_data:  # (the type stubs take this for a mapping by name)
-        if isinstance(data, SideData) and data.type == Type.DISPLAYMATRIX:
-            a, b, _, c, d = struct.unpack("=5i", bytes(data)[:20])
-            if abs(a) + abs(d) >= abs(b) + abs(c):
-                return (-1 if a < 0 else 1), 0, 0, (-1 if d < 0 else 1)
-            return 0, (-1 if b < 0 else 1), (-1 if c < 0 else 1), 0
-    return _UPRIGHT
-
-
-def _array(frame: VideoFrame) -> Picture:
-    """Return the pixels of a frame in RGB, without copying them; they keep the frame's memory alive."""
+def _pixels(frame: VideoFrame, turn: tuple[int, int, int, int] = (1, 0, 0, 1)) -> Picture:
+    """Return the pixels of a frame in RGB, turned, without copying them; they keep the frame's memory alive."""
     plane = frame.planes[0]
     rows = np.frombuffer(memoryview(plane), dtype=np.uint8).reshape(-1, plane.line_size)[: frame.height]
-    return np.asarray(rows[:, : frame.width * 3].reshape(frame.height, frame.width, 3), dtype=np.uint8)
-
-
-def _turned(stored: Picture, turn: tuple[int, int, int, int]) -> Picture:
+    stored = rows[:, : frame.width * 3].reshape(frame.height, frame.width, 3)
     a, b, c, d = turn
     if a == 0:
         stored, a, d = stored.swapaxes(0, 1), c, b
-    return stored[::d, ::a]
+    return np.asarray(stored[::d, ::a], dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Pose as text: joint angles and distances at the sampled moments, compact enough for a prompt."""
+"""The joints of performances, from their files or estimated in their frames and kept, and the same as text."""
 
 from __future__ import annotations
 
@@ -17,14 +17,37 @@ from aqaudit.core.records import BadInput, Performance, PoseSource
 from aqaudit.media.clip import Clip, opened
 from aqaudit.media.mask import hidden
 from aqaudit.media.source import SourceCache
-from aqaudit.media.video import MediaError
-from aqaudit.pose.coco17 import Keypoints, cleaned, performer, smoothed
+from aqaudit.pose.coco17 import Keypoints, joints_of_performer, smoothed
 from aqaudit.pose.estimators import Estimator, open_estimator
 from aqaudit.pose.kinematics import kinematics
 from aqaudit.pose.sources import read_pose_file
 
 #: Longer side in pixels of the pictures that joints are estimated in.
 _SIDE = 1280
+#: What is told, in columns: heading, quantity, whether it has two sides, decimal places.
+COLUMNS: tuple[tuple[str, str, bool, int], ...] = (
+    ("knee", "knee_angle", True, 0),
+    ("hip", "hip_angle", True, 0),
+    ("elbow", "elbow_angle", True, 0),
+    ("shoulder", "shoulder_angle", True, 0),
+    ("thigh", "thigh_inclination", True, 0),
+    ("shank", "shank_inclination", True, 0),
+    ("trunk", "trunk_inclination", False, 0),
+    ("knee in", "knee_valgus", True, 0),
+    ("hip high", "hip_height", False, 2),
+    ("wrist high", "wrist_height", True, 2),
+    ("ankle high", "ankle_height", True, 2),
+    ("knees apart", "knee_separation", False, 2),
+    ("ankles apart", "ankle_separation", False, 2),
+    ("wrists apart", "wrist_separation", False, 2),
+)
+_EXPLAINED = """\
+Pose of the performer, measured from the video by a pose estimator; one line a moment.
+Columns: time in seconds; knee, hip, elbow, shoulder = joint angles in degrees (180 = straight; shoulder: 0 = arm \
+along the trunk); thigh, shank, trunk = degrees from vertical; knee in = degrees the knee bends towards the middle of \
+the body, seen from the front; the rest in body lengths (shoulder to ankle): high = above the lower ankle, apart = \
+distance between the two.
+Two values are the performer's left/right side; - = not seen."""
 
 
 class Poses:
@@ -37,8 +60,8 @@ class Poses:
 
     def __init__(self, sources: SourceCache, source: PoseSource = "auto", folder: Path | None = None) -> None:
         self._sources, self._source = sources, source
-        cache = os.environ.get("AQAUDIT_CACHE")
-        self._folder = folder or (Path(cache) if cache else Path.home() / ".cache" / "aqaudit") / "poses"
+        cache = Path(os.environ.get("AQAUDIT_CACHE") or Path.home() / ".cache" / "aqaudit")
+        self._folder = folder or cache / "poses"
         self._lock = threading.Lock()
         self._estimator: Estimator | None = None
 
@@ -93,13 +116,12 @@ class Poses:
             return None
         clip = opened(performance)
         pose = self._file(performance)
+        known: Keypoints | None = None
         if pose is not None:
-            known: Keypoints | None = _from_file(pose, clip)
+            known = _from_file(pose, clip)
         elif self._estimator is not None:
-            known = _kept(self._path(performance, clip, self._estimator), clip)
-            known = None if known is None else smoothed(known)
-        else:
-            known = None
+            kept = _kept(self._path(performance, clip, self._estimator), clip)
+            known = None if kept is None else smoothed(kept)
         return None if known is None else replace(known, times_s=np.maximum(0.0, known.times_s - clip.part.start_s))
 
     def _file(self, performance: Performance) -> Path | None:
@@ -124,7 +146,7 @@ class Poses:
 
     def _path(self, performance: Performance, clip: Clip, estimator: Estimator) -> Path:
         source = self._sources.content_hash(performance)
-        what = f"{source} {clip.part.first} {clip.part.last} {clip.rotate} {estimator.id}"
+        what = f"{source} {clip.part.first} {clip.part.last} {performance.rotate} {estimator.id}"
         name = hashlib.sha256(what.encode()).hexdigest()
         return self._folder / name[:2] / f"{name}.npz"
 
@@ -140,49 +162,36 @@ def estimated(clip: Clip, estimator: Estimator) -> Keypoints:
     find = estimator.begin()
     people, in_space, size = [], [], (0, 0)
     for _, still in clip.stills(clip.positions, masked=False):
-        found = find(still.scaled(*still.fitted(_SIDE)))
         width, height = still.fitted(_SIDE)
+        found = find(still.scaled(width, height))
         scale = np.array([still.width / width, still.height / height, 1.0], dtype=np.float32)
         people.append(found.points * scale)
         in_space.append(found.joints3d)
         size = still.width, still.height
-    chosen = performer(people, *size)
-    points = np.full((len(people), 17, 3), np.nan, dtype=np.float32)
-    joints3d = np.full((len(people), 17, 3), np.nan, dtype=np.float32)
-    for row, who in enumerate(chosen):
-        if who is not None:
-            points[row] = people[row][who]
-            spatial = in_space[row]
-            if spatial is not None:
-                joints3d[row] = spatial[who]
+    points, joints3d = joints_of_performer(people, in_space, *size)
     return Keypoints(
-        points=cleaned(points),
+        points=points,
         times_s=clip.times_s[clip.part.first : clip.part.last + 1],
         width=size[0],
         height=size[1],
-        joints3d=joints3d if np.isfinite(joints3d).any() else None,
+        joints3d=joints3d,
     )
 
 
 def _from_file(path: Path, clip: Clip) -> Keypoints:
     held = read_pose_file(path)
-    if len(held.points) != len(clip.times_s):
+    rows, frames = len(held.points), len(clip.times_s)
+    if rows != frames:
         raise BadInput(
-            f"{path}: holds {len(held.points)} rows of keypoints, but {clip.path} shows {len(clip.times_s)} "
-            "frames; one row a shown frame is needed, NaN where nobody was found"
+            f"{path}: holds {rows} rows of keypoints, but {clip.performance.media} shows {frames} frames; one row a "
+            "shown frame is needed, NaN where nobody was found"
         )
-    rows = slice(clip.part.first, clip.part.last + 1)
     width, height = held.width, held.height
     if width is None or height is None:
-        width, height = _frame_size(clip)
+        ((_, still),) = clip.stills([clip.part.first])
+        width, height = still.width, still.height
     whole = Keypoints(points=held.points, times_s=clip.times_s, width=width, height=height, joints3d=held.joints3d)
-    return whole.at(rows)
-
-
-def _frame_size(clip: Clip) -> tuple[int, int]:
-    for _, still in clip.stills([clip.part.first]):
-        return still.width, still.height
-    raise MediaError(f"{clip.path}: shows no frame")
+    return whole.at(slice(clip.part.first, clip.part.last + 1))
 
 
 def _keep(path: Path, found: Keypoints) -> None:
@@ -216,32 +225,6 @@ def _kept(path: Path, clip: Clip) -> Keypoints | None:
     )
 
 
-#: What is told, in columns: heading, quantity, whether it has two sides, decimal places.
-COLUMNS: tuple[tuple[str, str, bool, int], ...] = (
-    ("knee", "knee_angle", True, 0),
-    ("hip", "hip_angle", True, 0),
-    ("elbow", "elbow_angle", True, 0),
-    ("shoulder", "shoulder_angle", True, 0),
-    ("thigh", "thigh_inclination", True, 0),
-    ("shank", "shank_inclination", True, 0),
-    ("trunk", "trunk_inclination", False, 0),
-    ("knee in", "knee_valgus", True, 0),
-    ("hip high", "hip_height", False, 2),
-    ("wrist high", "wrist_height", True, 2),
-    ("ankle high", "ankle_height", True, 2),
-    ("knees apart", "knee_separation", False, 2),
-    ("ankles apart", "ankle_separation", False, 2),
-    ("wrists apart", "wrist_separation", False, 2),
-)
-_EXPLAINED = """\
-Pose of the performer, measured from the video by a pose estimator; one line a moment.
-Columns: time in seconds; knee, hip, elbow, shoulder = joint angles in degrees (180 = straight; shoulder: 0 = arm \
-along the trunk); thigh, shank, trunk = degrees from vertical; knee in = degrees the knee bends towards the middle of \
-the body, seen from the front; the rest in body lengths (shoulder to ankle): high = above the lower ankle, apart = \
-distance between the two.
-Two values are the performer's left/right side; - = not seen."""
-
-
 def pose_text(
     keypoints: Keypoints,
     rows: Sequence[int],
@@ -264,7 +247,7 @@ def pose_text(
         Tell no value at all, in as many lines.
     """
     if region is not None:
-        keypoints = _without(keypoints, region)
+        keypoints = replace(keypoints, points=hidden(keypoints.points, region), joints3d=None)
     measured = kinematics(keypoints)
     lines = [_EXPLAINED, " | ".join(["t", *(heading for heading, *_ in COLUMNS)])]
     for row, time_s in zip(rows, times_s, strict=True):
@@ -272,14 +255,6 @@ def pose_text(
         for _, name, sided, places in COLUMNS:
             names = [f"{name}_left", f"{name}_right"] if sided else [name]
             values = [np.nan if blank else float(measured[one].values[row]) for one in names]
-            cells.append("/".join(_written(value, places) for value in values))
+            cells.append("/".join(f"{round(v, places) + 0.0:.{places}f}" if np.isfinite(v) else "-" for v in values))
         lines.append(" | ".join(cells))
     return "\n".join(lines)
-
-
-def _written(value: float, places: int) -> str:
-    return "-" if not np.isfinite(value) else f"{round(value, places) + 0.0:.{places}f}"
-
-
-def _without(keypoints: Keypoints, region: str) -> Keypoints:
-    return replace(keypoints, points=hidden(keypoints.points, region), joints3d=None)

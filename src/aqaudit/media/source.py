@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import sqlite3
 import stat
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
 from aqaudit.core.records import BadInput, Performance
 from aqaudit.media.picture import SUFFIXES, Frames, list_frames, read_size
-from aqaudit.media.sample import SAME_S, slack_s
-from aqaudit.media.video import MediaError, open_video
+from aqaudit.media.types import SAME_S, MediaError
+from aqaudit.media.video import open_video
 
 Kind = Literal["video", "image", "frames"]
 
@@ -27,6 +26,7 @@ create table if not exists source (
   sha256 text, kind text, duration_s real, fps real, frames integer, width integer, height integer,
   primary key (folder, name)) without rowid
 """
+_DESCRIBED = ("kind", "duration_s", "fps", "frames", "width", "height")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,9 @@ class SourceInfo:
 
 
 @dataclass(slots=True)
-class _Row:
+class _KnownFile:
+    """What is remembered of a file of this size and time of change."""
+
     size: int
     mtime_ns: int
     sha256: str | None = None
@@ -62,15 +64,25 @@ class SourceCache:
 
     def __init__(self, path: Path | None = None) -> None:
         if path is None:
-            folder = os.environ.get("AQAUDIT_CACHE")
-            path = (Path(folder) if folder else Path.home() / ".cache" / "aqaudit") / "sources.sqlite"
+            path = Path(os.environ.get("AQAUDIT_CACHE") or Path.home() / ".cache" / "aqaudit") / "sources.sqlite"
         self._lock = threading.RLock()
-        self._database = _opened(path)
-        self._folders: dict[str, dict[str, _Row]] = {}
+        self._folders: dict[str, dict[str, _KnownFile]] = {}
         # By the text of ``Performance.media``, so that the many performances of one file cost one look-up each.
         self._hashes: dict[str, str] = {}
         self._infos: dict[str, SourceInfo] = {}
         self._frame_hashes: dict[tuple[str, int, int], str] = {}
+        self._database: sqlite3.Connection | None = None
+        with suppress(OSError, sqlite3.Error):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            database = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False)
+            try:
+                # A lost row costs one hash; waiting for the disk after every row would cost more.
+                database.execute("pragma journal_mode = wal")
+                database.execute("pragma synchronous = off")
+                database.execute(_TABLE)
+                self._database = database
+            except sqlite3.Error:
+                database.close()
 
     def __enter__(self) -> Self:
         return self
@@ -97,8 +109,29 @@ class SourceCache:
         BadInput
             The media are missing or cannot be read.
         """
-        found = self._hashes.get(os.fspath(performance.media))
-        return found if found is not None else self._hash(performance)
+        media = performance.media
+        found = self._hashes.get(os.fspath(media))
+        if found is not None:
+            return found
+        try:
+            with self._lock:
+                if not stat.S_ISDIR(media.stat().st_mode):
+                    sha256 = self._row(media, "sha256").sha256
+                    assert sha256 is not None  # noqa: S101 - it was asked for
+                    self._hashes[os.fspath(media)] = sha256
+                    return sha256
+                frames = list_frames(media)
+                first, last = frames_within(frames, performance)
+                key = (os.fspath(media), first, last)
+                if key not in self._frame_hashes:
+                    total = hashlib.sha256()
+                    for number, name in zip(frames.numbers, frames.names, strict=True):
+                        if first <= number <= last:
+                            total.update(f"{name}\0{self._row(media / name, 'sha256').sha256}\n".encode())
+                    self._frame_hashes[key] = total.hexdigest()
+                return self._frame_hashes[key]
+        except (OSError, BadInput) as error:
+            raise _named(performance, error) from None
 
     def describe(self, performance: Performance) -> SourceInfo:
         """Describe the source from its header.
@@ -108,158 +141,78 @@ class SourceCache:
         BadInput
             The media are missing, unreadable, of no known kind, or without frames.
         """
-        found = self._infos.get(os.fspath(performance.media))
-        if found is None:
-            found = self._describe(performance)
-        if found.kind == "frames":
-            fps, frames = performance.fps, found.frames
-            found = SourceInfo(
-                kind="frames",
-                duration_s=frames / fps if fps and frames else None,
-                fps=fps,
-                frames=frames,
-                width=found.width,
-                height=found.height,
-            )
-        return found
-
-    def _describe(self, performance: Performance) -> SourceInfo:
         media = performance.media
-        with self._lock, _named(performance):
-            if _is_folder(media):
-                frames = list_frames(media)
-                width, height = read_size(media / frames.names[0])
-                info = SourceInfo(
-                    kind="frames", duration_s=None, fps=None, frames=len(frames.names), width=width, height=height
-                )
-            else:
-                row = self._row(media)
-                if row.info is None:
-                    row.info = _header(media)
-                    self._keep(media, row)
-                info = row.info
-            self._infos[os.fspath(media)] = info
-            return info
+        info = self._infos.get(os.fspath(media))
+        if info is None:
+            try:
+                with self._lock:
+                    if stat.S_ISDIR(media.stat().st_mode):
+                        names = list_frames(media).names
+                        wide, high = read_size(media / names[0])
+                        info = SourceInfo(
+                            kind="frames", duration_s=None, fps=None, frames=len(names), width=wide, height=high
+                        )
+                    else:
+                        info = self._row(media, "info").info
+                        assert info is not None  # noqa: S101 - it was asked for
+                    self._infos[os.fspath(media)] = info
+            except (OSError, BadInput) as error:
+                raise _named(performance, error) from None
+        if info.kind == "frames":
+            fps, frames = performance.fps, info.frames
+            info = replace(info, fps=fps, duration_s=frames / fps if fps and frames else None)
+        return info
 
-    def _hash(self, performance: Performance) -> str:
-        media = performance.media
-        with self._lock, _named(performance):
-            if not _is_folder(media):
-                sha256 = self._hashes[os.fspath(media)] = self._file_hash(media)
-                return sha256
-            frames = list_frames(media)
-            first, last = frames_within(frames, performance)
-            key = (os.fspath(media), first, last)
-            if key not in self._frame_hashes:
-                total = hashlib.sha256()
-                for number, name in zip(frames.numbers, frames.names, strict=True):
-                    if first <= number <= last:
-                        total.update(f"{name}\0{self._file_hash(media / name)}\n".encode())
-                self._frame_hashes[key] = total.hexdigest()
-            return self._frame_hashes[key]
-
-    def _file_hash(self, path: Path) -> str:
-        row = self._row(path)
-        if row.sha256 is None:
-            with path.open("rb") as file:
-                row.sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            self._keep(path, row)
-        return row.sha256
-
-    def _row(self, path: Path) -> _Row:
-        """Return what is known of the file as it is now; rows are read from the database a folder at a time."""
+    def _row(self, path: Path, fact: Literal["sha256", "info"]) -> _KnownFile:
+        """Return what is known of a file as it is now, with a fact that is read from it where it is not known."""
         status = path.stat()
         folder, name = os.path.split(os.path.abspath(path))  # noqa: PTH100 - three times as fast, once for every file
-        if folder not in self._folders:
-            self._folders[folder] = self._load(folder)
+        if folder not in self._folders:  # read a folder at a time
+            known: dict[str, _KnownFile] = {}
+            self._folders[folder] = known
+            with suppress(sqlite3.Error):
+                if self._database is not None:
+                    query = (
+                        "select name, size, mtime_ns, sha256, kind, duration_s, fps, frames, width, height from source"
+                        " where folder = ?"
+                    )
+                    for other, size, mtime_ns, sha256, *described in self._database.execute(query, (folder,)):
+                        info = SourceInfo(**dict(zip(_DESCRIBED, described, strict=True))) if described[0] else None
+                        known[other] = _KnownFile(size, mtime_ns, sha256, info)
         row = self._folders[folder].get(name)
         if row is None or row.size != status.st_size or row.mtime_ns != status.st_mtime_ns:
-            row = self._folders[folder][name] = _Row(status.st_size, status.st_mtime_ns)
+            row = self._folders[folder][name] = _KnownFile(status.st_size, status.st_mtime_ns)
+        if getattr(row, fact) is not None:
+            return row
+        if fact == "sha256":
+            with path.open("rb") as file:
+                row.sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        else:
+            row.info = _header(path)
+        if self._database is not None:
+            described = [getattr(row.info, column, None) for column in _DESCRIBED]
+            with suppress(sqlite3.Error):
+                self._database.execute(
+                    "insert or replace into source values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (folder, name, row.size, row.mtime_ns, row.sha256, *described),
+                )
         return row
 
-    def _load(self, folder: str) -> dict[str, _Row]:
-        if self._database is None:
-            return {}
-        try:
-            rows = self._database.execute(
-                "select name, size, mtime_ns, sha256, kind, duration_s, fps, frames, width, height from source"
-                " where folder = ?",
-                (folder,),
-            ).fetchall()
-        except sqlite3.Error:
-            return {}
-        known = {}
-        for name, size, mtime_ns, sha256, kind, duration_s, fps, frames, width, height in rows:
-            info = None
-            if kind is not None:
-                info = SourceInfo(kind=kind, duration_s=duration_s, fps=fps, frames=frames, width=width, height=height)
-            known[name] = _Row(size, mtime_ns, sha256, info)
-        return known
 
-    def _keep(self, path: Path, row: _Row) -> None:
-        if self._database is None:
-            return
-        folder, name = os.path.split(os.path.abspath(path))  # noqa: PTH100 - as in _row
-        info = row.info
-        described = (
-            (info.kind, info.duration_s, info.fps, info.frames, info.width, info.height) if info else (None,) * 6
-        )
-        with contextlib.suppress(sqlite3.Error):
-            self._database.execute(
-                "insert or replace into source values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (folder, name, row.size, row.mtime_ns, row.sha256, *described),
-            )
-
-
-@contextlib.contextmanager
-def _named(performance: Performance) -> Iterator[None]:
-    """Say in every error whose media they are."""
-    try:
-        yield
-    except FileNotFoundError:
-        raise BadInput(
-            f"performance '{performance.id}': media {performance.media} are missing; put them there or correct 'media'"
-        ) from None
-    except OSError as error:
-        raise BadInput(
-            f"performance '{performance.id}': media {performance.media} cannot be read ({error.strerror})"
-        ) from None
-    except BadInput as error:
-        raise type(error)(f"performance '{performance.id}': {error}") from None
-
-
-def _opened(path: Path) -> sqlite3.Connection | None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        database = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False)
-        try:
-            # A lost row costs one hash; waiting for the disk after every row would cost more.
-            database.execute("pragma journal_mode = wal")
-            database.execute("pragma synchronous = off")
-            database.execute(_TABLE)
-        except sqlite3.Error:
-            database.close()
-            return None
-    except (OSError, sqlite3.Error):
-        return None
-    return database
-
-
-def _is_folder(media: Path) -> bool:
-    return stat.S_ISDIR(media.stat().st_mode)
-
-
-def kind_of(media: Path) -> Kind:
-    """Say how a source is read: a folder as numbered frames, a file by its suffix as a picture or a video."""
-    if media.is_dir():
-        return "frames"
-    return "image" if media.suffix.lower() in SUFFIXES else "video"
+def _named(performance: Performance, error: OSError | BadInput) -> BadInput:
+    """Return an error that says whose media they are."""
+    who = f"performance '{performance.id}'"
+    if isinstance(error, FileNotFoundError):
+        return BadInput(f"{who}: media {performance.media} are missing; put them there or correct 'media'")
+    if isinstance(error, OSError):
+        return BadInput(f"{who}: media {performance.media} cannot be read ({error.strerror})")
+    return type(error)(f"{who}: {error}")
 
 
 def _header(path: Path) -> SourceInfo:
     if path.stat().st_size == 0:
         raise MediaError(f"{path}: is an empty file")
-    if kind_of(path) == "image":
+    if path.suffix.lower() in SUFFIXES:
         width, height = read_size(path)
         return SourceInfo(kind="image", duration_s=None, fps=None, frames=1, width=width, height=height)
     with open_video(path) as (container, stream):
@@ -295,7 +248,7 @@ def checksum(media: Path) -> str:
     OSError
         It cannot be read.
     """
-    if not _is_folder(media):
+    if not stat.S_ISDIR(media.stat().st_mode):
         with media.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     total = hashlib.sha256()
@@ -305,21 +258,24 @@ def checksum(media: Path) -> str:
 
 
 def check_checksum(performance: Performance) -> None:
-    """Hold a performance's media against the checksum that its data set states, where it states one.
+    """Hold a performance's media against the checksum that its data set states.
 
     Raises
     ------
     MediaError
         The bytes are not those of which it was made.
     """
-    if performance.sha256 is None:
-        return
-    found = checksum(performance.media)
-    if found != performance.sha256:
+    found, stated = checksum(performance.media), performance.sha256 or ""
+    if found != stated:
         raise MediaError(
             f"{performance.media}: its bytes have changed: sha256 is {found[:12]}…, clips.jsonl states "
-            f"{performance.sha256[:12]}…; restore the file, or delete sha256 from its line"
+            f"{stated[:12]}…; restore the file, or delete sha256 from its line"
         )
+
+
+def slack_s(fps: float | None) -> float:
+    """Return by how many seconds a label may end after its clip: one frame, at least 0.1 s (labels are rounded)."""
+    return max(0.1, 1 / fps) if fps else 0.1
 
 
 def frames_within(frames: Frames, performance: Performance) -> tuple[int, int]:
@@ -390,7 +346,7 @@ def check_frames(performance: Performance) -> None:
     last = min(last, high)
     if last < first:
         raise MediaError(f"{who}: no frame lies within its times; the folder holds {duration:.2f} s at {fps:g} fps")
-    gaps = frames.gaps(first, last)
+    gaps = sorted({*range(first, last + 1)} - {*frames.numbers})
     if gaps:
         raise MediaError(
             f"{who}: {len(gaps)} of the frames {first} to {last} are missing, the first is {gaps[0]}; "
@@ -399,16 +355,15 @@ def check_frames(performance: Performance) -> None:
 
 
 def _check_video(who: str, performance: Performance, info: SourceInfo) -> None:
-    duration, fps = info.duration_s, info.fps
+    duration, start, end = info.duration_s, performance.start_s, performance.end_s
     if duration is not None:
-        for name, time_s, most in (
-            ("start_s", performance.start_s, duration - SAME_S),
-            ("end_s", performance.end_s, duration + slack_s(fps)),
-        ):
-            if time_s is not None and time_s > most:
-                raise BadInput(
-                    f"{who}: the clip is shorter than its times: {name} is {time_s:g}, but it lasts {duration:.2f} s"
-                )
+        late = None
+        if start is not None and start > duration - SAME_S:
+            late = f"start_s is {start:g}"
+        elif end is not None and end > duration + slack_s(info.fps):
+            late = f"end_s is {end:g}"
+        if late:
+            raise BadInput(f"{who}: the clip is shorter than its times: {late}, but it lasts {duration:.2f} s")
     if info.frames is not None:
         for name, number in (("first_frame", performance.first_frame), ("last_frame", performance.last_frame)):
             # The header's count is an estimate: leave what is close to the count of the frames themselves.

@@ -7,18 +7,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aqaudit.core.records import BadInput, MediaSpec, View, nearest
+from aqaudit.core.records import MediaSpec, View
 from aqaudit.media import skeleton
+from aqaudit.media.clip import Clip
 from aqaudit.media.mask import hidden, obscured
 from aqaudit.media.picture import Still
-from aqaudit.media.skeleton import lay
-from aqaudit.media.types import Picture
-from aqaudit.media.video import MediaError
+from aqaudit.media.types import MediaError, Picture
 from aqaudit.pose.coco17 import Keypoints, averaged, box
 
 #: Added on each side, over the longer side of the box around the joints: hands, feet and head reach beyond joints.
@@ -36,11 +34,6 @@ class Crop:
     corners: NDArray[np.float64]
     width: float
     height: float
-
-    def box(self, row: int) -> tuple[float, float, float, float]:
-        """Return the box (x0, y0, x1, y1) at a row."""
-        x, y = self.corners[row].tolist()
-        return x, y, x + self.width, y + self.height
 
 
 def crop_of(keypoints: Keypoints) -> Crop:
@@ -69,45 +62,43 @@ def crop_of(keypoints: Keypoints) -> Crop:
     return Crop(corners=corners, width=float(side[0]), height=float(side[1]))
 
 
-#: The views that can be prepared.
-VIEWS: tuple[str, ...] = get_args(View)
-
-
-def check_view(name: str) -> None:
-    """Check that a view can be prepared; :class:`BadInput` names the available ones."""
-    if name not in VIEWS:
-        raise BadInput(f"view '{name}' cannot be prepared{nearest(name, VIEWS)}")
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawing:
-    """How the frames of one clip are drawn in one view.
+    """How the frames of one clip are drawn in a view, or under a perturbation, that rests on the performer's joints.
 
     ``pose`` are the joints at the rows of the window, ``first`` the position of its first frame, ``size`` the person's
-    over the clip (in the pixels of the pose), ``crop`` their box; None where the view does not need them.
+    over the clip (in the pixels of the pose), ``crop`` their box where the view is that, ``region`` what is blurred.
     """
 
     view: View
     max_side: int
     even: bool
-    first: int = 0
-    pose: Keypoints | None = None
-    size: float = 0.0
-    crop: Crop | None = None
-    region: str | None = None
+    first: int
+    pose: Keypoints
+    size: float
+    crop: Crop | None
+    region: str | None
 
     def draw(self, at: int, still: Still) -> Picture:
-        """Draw the frame at a position; the picture may be shared and must not be changed."""
-        if self.pose is None:
-            return still.scaled(*still.fitted(self.max_side, even=self.even))
-        row = self.pose.points[at - self.first]
-        self._check(still)
-        if self.view == "crop":
-            return self._cropped(at, still)
+        """Draw the frame at a position; the picture may be shared and must not be changed.
+
+        Raises
+        ------
+        MediaError
+            The joints are of frames of another shape.
+        """
+        pose = self.pose
+        if abs(still.width * pose.height - still.height * pose.width) > 0.02 * (still.height * pose.width):
+            raise MediaError(
+                f"its keypoints are of frames of {pose.width} x {pose.height} pixels, but it shows {still.width} x "
+                f"{still.height}; write them for the upright frame"
+            )
+        if self.crop is not None:
+            return self._cropped(at, still, self.crop)
         width, height = still.fitted(self.max_side, even=self.even)
-        scale = width / self.pose.width, height / self.pose.height
+        scale = width / pose.width, height / pose.height
         size = self.size * max(scale)
-        points = row * np.array([*scale, 1.0], dtype=np.float32)
+        points = pose.points[at - self.first] * np.array([*scale, 1.0], dtype=np.float32)
         if self.view == "skeleton":
             picture = np.zeros((height, width, 3), dtype=np.uint8)
         else:
@@ -119,22 +110,23 @@ class Drawing:
         if self.view == "overlay" and self.region is None:
             picture = picture.copy()
         if self.region is not None:
-            lay(picture, skeleton.drawn(hidden(points, self.region), size, (width, height)))
+            skeleton.lay(picture, skeleton.drawn(hidden(points, self.region), size, (width, height)))
         else:  # the same in every view of the frame
-            key = ("skeleton", id(self.pose), width, height)
-            lay(picture, still.once(key, lambda: skeleton.drawn(points, size, (width, height))))
+            key = ("skeleton", id(pose), width, height)
+            if key not in still.shared:
+                still.shared[key] = skeleton.drawn(points, size, (width, height))
+            skeleton.lay(picture, still.shared[key])
         return picture
 
-    def _cropped(self, at: int, still: Still) -> Picture:
-        if self.pose is None or self.crop is None:
-            raise AssertionError("a crop has a pose")
+    def _cropped(self, at: int, still: Still, crop: Crop) -> Picture:
         to_x, to_y = still.width / self.pose.width, still.height / self.pose.height
-        x0, y0, x1, y1 = self.crop.box(at - self.first)
+        x0, y0 = crop.corners[at - self.first].tolist()
+        x1, y1 = x0 + crop.width, y0 + crop.height
         wide, high = max(1, round((x1 - x0) * to_x)), max(1, round((y1 - y0) * to_y))
         left = min(max(0, round(x0 * to_x)), max(0, still.width - wide))
         top = min(max(0, round(y0 * to_y)), max(0, still.height - high))
         wide, high = min(wide, still.width), min(high, still.height)
-        width, height = still.fitted_part(wide, high, self.max_side, even=self.even)
+        width, height = still.fitted(self.max_side, even=self.even, part=(wide, high))
         picture = still.part((left, top, left + wide, top + high), width, height)
         if self.region is None:
             return picture
@@ -144,8 +136,6 @@ class Drawing:
 
     def _bridged(self, at: int) -> NDArray[np.float64]:
         """Return the joints of a frame, those not found from the nearest frame: what hides must not have gaps."""
-        if self.pose is None:
-            raise AssertionError("bridging needs a pose")
         points = self.pose.points[at - self.first].astype(np.float64)
         for joint in np.flatnonzero(points[:, 2] <= 0):
             rows = np.flatnonzero(self.pose.points[:, joint, 2] > 0)
@@ -153,36 +143,25 @@ class Drawing:
                 points[joint] = self.pose.points[rows[np.argmin(np.abs(rows - (at - self.first)))], joint]
         return np.asarray(points, dtype=np.float64)
 
-    def _check(self, still: Still) -> None:
-        pose = self.pose
-        if pose is not None and abs(still.width * pose.height - still.height * pose.width) > 0.02 * (
-            still.height * pose.width
-        ):
-            raise MediaError(
-                f"its keypoints are of frames of {pose.width} x {pose.height} pixels, but it shows {still.width} x "
-                f"{still.height}; write them for the upright frame"
-            )
 
-
-def drawing(spec: MediaSpec, *, even: bool, first: int, pose: Keypoints | None) -> Drawing:
-    """Set up the drawing of a clip; ``pose`` are the joints at its window's rows.
+def drawing(clip: Clip, spec: MediaSpec, pose: Keypoints | None, *, even: bool) -> Drawing:
+    """Set up the drawing of a clip; ``pose`` are the joints at its window's rows, None where nobody was looked for.
 
     Raises
     ------
     MediaError
-        The view needs joints and the performer is not found in any frame.
+        The performer is not found in any frame.
     """
-    plain = Drawing(view=spec.view, max_side=spec.max_side, even=even, first=first)
-    if not spec.posed:
-        return plain
     size = skeleton.clip_size(pose) if pose is not None else 0.0
     if pose is None or size <= 0:
-        raise MediaError("the performer is found in no frame of it, which this view or perturbation needs")
+        raise MediaError(
+            f"{clip.performance.media}: the performer is found in no frame of it, which this view or perturbation needs"
+        )
     return Drawing(
         view=spec.view,
         max_side=spec.max_side,
         even=even,
-        first=first,
+        first=clip.part.first,
         pose=pose,
         size=size,
         crop=crop_of(pose) if spec.view == "crop" else None,

@@ -1,4 +1,4 @@
-"""What went wrong with a request, in one line a person can act on and without secrets."""
+"""How a model is asked: one call, and the reply to it or the cause why there is none."""
 
 from __future__ import annotations
 

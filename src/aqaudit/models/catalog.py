@@ -1,20 +1,49 @@
-"""Providers that plug-ins offer under the entry point group ``aqaudit.models``."""
+"""Models by name: presets, tables ``[models.NAME]`` read, keys from the environment, and models opened for asking."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.resources
+import logging
 import os
+import time
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.util import find_spec
 
 from pydantic import ValidationError
 
 from aqaudit.core.records import BadInput, nearest
+from aqaudit.core.text import hide
 from aqaudit.models.call import Model
-from aqaudit.models.settings import BUILT_IN, PLUG_INS, ModelEntry, SimulatedBiases, _OnlyFor
+from aqaudit.models.settings import BUILT_IN, HOMES, PLUG_INS, EntryError, ModelEntry, SimulatedBiases
+
+_log = logging.getLogger(__name__)
+#: Built-in provider -> the module and the class of its models, imported when one is opened: some take 5 s of CPU.
+_CLASSES = {
+    "openai": ("chat_completions", "ChatServerModel"),
+    "google": ("gemini", "GeminiModel"),
+    "hf": ("hf", "LocalModel"),
+    "onnx": ("onnx", "DemoModel"),
+    "observer": ("observer", "Observer"),
+    "simulated": ("simulated", "SimulatedJudge"),
+}
+#: Provider -> the packages of its extra, and its name.
+_EXTRAS = {"hf": (("torch", "transformers"), "hf"), "onnx": (("onnxruntime",), "demo")}
+#: Provider -> the environment variables that may hold the vendor's key; the first one found wins.
+_KEY_ENV = {"openai": ("OPENAI_API_KEY",), "google": ("GEMINI_API_KEY", "GOOGLE_API_KEY")}
+
+
+@cache
+def _preset_tables() -> dict[str, dict[str, object]]:
+    text = importlib.resources.files(__package__).joinpath("presets.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)
+
+
+def presets() -> dict[str, ModelEntry]:
+    """Return the models that are known by name: the paper's five, the demo model, observers and a simulated judge."""
+    return {name: load(name, {}) for name in _preset_tables()}
 
 
 def load(name: str, table: Mapping[str, object]) -> ModelEntry:
@@ -41,8 +70,8 @@ def load(name: str, table: Mapping[str, object]) -> ModelEntry:
 def _first_problem(error: ValidationError) -> str:
     problem = error.errors(include_url=False)[0]
     cause = problem.get("ctx", {}).get("error")
-    if isinstance(cause, _OnlyFor | BadInput):  # the latter about a plug-in
-        return f"{getattr(cause, 'key', 'provider')}: {cause}"
+    if isinstance(cause, EntryError | BadInput):  # the latter is about a plug-in
+        return f"{cause.key if isinstance(cause, EntryError) else 'provider'}: {cause}"
     key = ".".join(str(part) for part in problem["loc"]) or "table"
     if key.startswith("usd_per_mtok"):
         return "usd_per_mtok: give two numbers of 0 or more: [price of a million input tokens, of output tokens]"
@@ -58,52 +87,34 @@ def _first_problem(error: ValidationError) -> str:
     return f"{key}: {value!r}: {message[:1].lower()}{message[1:]}"
 
 
-@cache
-def _preset_tables() -> dict[str, dict[str, object]]:
-    text = importlib.resources.files(__package__).joinpath("presets.toml").read_text(encoding="utf-8")
-    return tomllib.loads(text)
-
-
-def presets() -> dict[str, ModelEntry]:
-    """Return the models that are known by name: the paper's five, and the simulated judge."""
-    return {name: load(name, {}) for name in _preset_tables()}
-
-
 def api_key(name: str, entry: ModelEntry) -> str | None:
     """Return the key for an entry from the environment; None where the server is on this machine and none is named.
+
+    From then on the key is hidden wherever log lines and messages are shown (:func:`aqaudit.core.text.hide`).
 
     Raises
     ------
     BadInput
         When a key is needed and no variable holds one.
     """
-    names = entry.key_names()
-    for variable in names:
+    variables = _KEY_ENV.get(entry.provider, ())
+    if entry.api_key_env is not None:
+        variables = (entry.api_key_env,)
+    elif entry.provider == "openai" and entry.base_url is not None:
+        variables = ()  # a vendor's key is never sent to somebody else's server
+    for variable in variables:
         if value := os.environ.get(variable, "").strip():
+            hide(value)
             return value
     endpoint, remote = entry.destination()
     if entry.api_key_env is None and not remote:
         return None
-    if not names:
+    if not variables:
         raise BadInput(
             f"models.{name}.api_key_env: is missing; name the environment variable that holds the key for {endpoint} "
             "(any value where that server asks for none)"
         )
-    raise BadInput(f"models.{name}: no API key for {endpoint}; set the environment variable {' or '.join(names)}")
-
-
-_MODULES = {
-    "openai": "chat_completions",
-    "google": "gemini",
-    "hf": "hf",
-    "onnx": "onnx",
-    "observer": "observer",
-    "simulated": "simulated",
-}
-
-
-#: Provider -> the packages of its extra, and its name.
-_EXTRAS = {"hf": (("torch", "transformers"), "hf"), "onnx": (("onnxruntime",), "demo")}
+    raise BadInput(f"models.{name}: no API key for {endpoint}; set the environment variable {' or '.join(variables)}")
 
 
 def check_installed(entry: ModelEntry) -> None:
@@ -114,16 +125,24 @@ def check_installed(entry: ModelEntry) -> None:
         raise BadInput(f"provider '{entry.provider}' needs {needed}: pip install 'aqaudit[{extra}]'")
 
 
-def import_provider(entry: ModelEntry) -> None:
-    """Import what an entry's provider needs, which takes over a second, before somebody waits for it."""
-    check_installed(entry)
-    if entry.provider in _MODULES:
-        importlib.import_module(f"{__package__}.{_MODULES[entry.provider]}")
-    else:
-        PLUG_INS.load(entry.provider)
+def import_provider(entry: ModelEntry) -> Callable[..., Model]:
+    """Import what an entry's provider needs, which may take seconds, and return what opens its models.
+
+    Raises
+    ------
+    BadInput
+        Its extra is not installed, or the plug-in does not load.
+    """
+    if entry.provider not in _CLASSES:
+        return PLUG_INS.load(entry.provider).open
+    if entry.provider in _EXTRAS:
+        check_installed(entry)
+    module, name = _CLASSES[entry.provider]
+    opener: Callable[..., Model] = getattr(importlib.import_module(f"{__package__}.{module}"), name)
+    return opener
 
 
-def open_model(name: str, entry: ModelEntry) -> Model:  # noqa: PLR0911 - one return for each provider
+def open_model(name: str, entry: ModelEntry) -> Model:
     """Open a model for asking, importing what its provider needs or the plug-in that offers it.
 
     Raises
@@ -131,30 +150,9 @@ def open_model(name: str, entry: ModelEntry) -> Model:  # noqa: PLR0911 - one re
     BadInput
         When no API key is set, or the provider cannot do what the entry asks.
     """
-    check_installed(entry)
-    if entry.provider == "observer":
-        from aqaudit.models.observer import observer  # noqa: PLC0415 - NumPy, and poses where they are estimated
-
-        return observer(entry)
-    if entry.provider == "simulated":
-        from aqaudit.models.simulated import SimulatedJudge  # noqa: PLC0415 - symmetry with the two below
-
-        return SimulatedJudge(entry)
-    if entry.provider == "hf":
-        from aqaudit.models.hf import LocalModel  # noqa: PLC0415 - 5 s of CPU, and an extra
-
-        return LocalModel(name, entry)
-    if entry.provider == "onnx":
-        from aqaudit.models.onnx import DemoModel  # noqa: PLC0415 - an extra
-
-        return DemoModel(name, entry)
-    if entry.provider not in _MODULES:
-        return PLUG_INS.load(entry.provider).open(name, entry)
-    key = api_key(name, entry)
-    if entry.provider == "google":
-        from aqaudit.models.gemini import GeminiModel  # noqa: PLC0415 - 1.5 s of CPU
-
-        return GeminiModel(name, entry, api_key=key)
-    from aqaudit.models.chat_completions import ChatServerModel  # noqa: PLC0415 - 1.5 s of CPU
-
-    return ChatServerModel(name, entry, api_key=key)
+    began = time.monotonic()
+    key = {"api_key": api_key(name, entry)} if entry.provider in HOMES else {}
+    model = import_provider(entry)(name, entry, **key)
+    place, took = entry.destination()[0], time.monotonic() - began
+    _log.info("opened models.%s in %.2f s: %s, %s, %s", name, took, entry.provider, entry.model, place)
+    return model

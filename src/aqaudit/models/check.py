@@ -1,4 +1,4 @@
-"""One small real request to a model, and what was sent and came back, for people to read."""
+"""Whether a model can be used: what is missing before it is asked, and one small real request with its reply."""
 
 from __future__ import annotations
 
@@ -10,19 +10,41 @@ from fractions import Fraction
 from pathlib import Path
 
 import anyio
+import av
+import numpy as np
+from PIL import Image
 
-from aqaudit.core.records import Cell, Chain, MediaPart, MediaSpec, Performance, Question, Request
+from aqaudit.core.records import BadInput, Cell, Chain, MediaPart, MediaSpec, Performance, Question, Request
+from aqaudit.core.text import short
 from aqaudit.models.call import AskFailed, Call, Reply
-from aqaudit.models.catalog import open_model
+from aqaudit.models.catalog import api_key, check_installed, open_model
 from aqaudit.models.settings import ModelEntry
 
-_SIDE = 96
-_FPS = 1
+#: The frames that are sent: side in pixels, frames per second of the clip, and their colours.
+_SIDE, _FPS = 96, 1
 _COLOURS = ((200, 30, 30), (30, 160, 30), (30, 30, 200))
 _QUESTION = (
     'These are the frames of a very short test clip. Statement: "The first frame is red." Is the statement true? '
     "End with one line that holds only your answer: <answer>True</answer> or <answer>False</answer>."
 )
+
+
+def usable(name: str, entry: ModelEntry) -> str:
+    """Return in one line whether a model can be used now, as far as that is known without asking it."""
+    try:
+        check_installed(entry)
+        key = api_key(name, entry)
+    except BadInput as error:
+        return f"not usable now: {error}"
+    joints = "estimated joints, which need the extra pose" if entry.model == "pose" else "exact joints"
+    in_process = {
+        "onnx": "usable; a small demonstration model (docs/demo-model.md)",
+        "hf": "usable if its files are there (no key needed)",
+        "simulated": "usable; a simulated judge, not a vision-language model",
+        "observer": f"usable; an ideal observer that answers from {joints}",
+    }
+    behind_a_server = "usable: the key is set" if key else "usable if its server runs (no key needed)"
+    return in_process.get(entry.provider, behind_a_server)
 
 
 def check(name: str, entry: ModelEntry) -> str:
@@ -62,8 +84,10 @@ def _record(name: str, entry: ModelEntry, parts: Sequence[MediaPart], reply: Rep
         if entry.media_form == "video"
         else f"{len(parts)} frames of {_SIDE} x {_SIDE} pixels, {sent} bytes"
     )
-    settings = ", ".join(f"{key} {_short(value)}" for key, value in entry.key_settings().items())
-    logprobs = reply.option_logprobs
+    settings = ", ".join(f"{key} {short(value, 60)}" for key, value in entry.key_settings.items())
+    reasoning, logprobs = reply.reasoning, reply.option_logprobs
+    counted = (reply.input_tokens, reply.output_tokens, reply.reasoning_tokens)
+    tokens = ["not counted" if count is None else str(count) for count in counted]
     known = ", ".join(f"{word} {value:.3f}" for word, value in logprobs.items()) if logprobs else "none"
     lines = {
         "model": name,
@@ -71,28 +95,16 @@ def _record(name: str, entry: ModelEntry, parts: Sequence[MediaPart], reply: Rep
         "settings": settings,
         "media sent": "none: a simulated judge looks at nothing" if entry.provider == "simulated" else shown,
         "question": _QUESTION,
-        "answer": _short(reply.text, 400),
-        "thoughts": "none"
-        if reply.reasoning is None
-        else f"{len(reply.reasoning)} characters: " + _short(reply.reasoning, 200),
+        "answer": short(reply.text, 400),
+        "reasoning": f"{len(reasoning)} characters: {short(reasoning, 200)}" if reasoning is not None else "none",
         "finish reason": reply.finish_reason or "not given",
         "model version": reply.model_version or "not given",
-        "tokens": f"{_count(reply.input_tokens)} in, {_count(reply.output_tokens)} out, "
-        f"{_count(reply.reasoning_tokens)} of them thoughts",
+        "tokens": f"{tokens[0]} in, {tokens[1]} out, {tokens[2]} of them reasoning",
         "log-probabilities": known if entry.logprobs else f"{known} (not asked for)",
         "price": "unknown" if reply.usd is None else f"{reply.usd:.6f} USD",
         "seconds": f"{seconds:.2f}",
     }
     return "\n".join(f"{label + ':':18} {text}" for label, text in lines.items())
-
-
-def _count(tokens: int | None) -> str:
-    return "not counted" if tokens is None else str(tokens)
-
-
-def _short(value: object, limit: int = 60) -> str:
-    text = " ".join(str(value).split())
-    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def _stored(folder: Path, content: bytes, mime: str, fps: float | None = None) -> MediaPart:
@@ -103,8 +115,6 @@ def _stored(folder: Path, content: bytes, mime: str, fps: float | None = None) -
 
 
 def _frames(folder: Path) -> list[MediaPart]:
-    from PIL import Image  # noqa: PLC0415 - only a check draws
-
     parts = []
     for colour in _COLOURS:
         file = io.BytesIO()
@@ -114,9 +124,6 @@ def _frames(folder: Path) -> list[MediaPart]:
 
 
 def _clip(folder: Path) -> list[MediaPart]:
-    import av  # noqa: PLC0415 - only a check draws
-    import numpy as np  # noqa: PLC0415
-
     file = io.BytesIO()
     with av.open(file, "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=Fraction(_FPS))

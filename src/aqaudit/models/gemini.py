@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import base64
+import logging
+import time
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -32,14 +35,21 @@ from pydantic_ai.providers.google import GoogleProvider
 
 from aqaudit.core.records import BadInput, MediaPart
 from aqaudit.models.call import AskFailed, Call, Reply
-from aqaudit.models.chat_completions import MarkedMedia
+from aqaudit.models.chat_completions import CONNECT_S, MarkedMedia
 from aqaudit.models.failures import explain
 from aqaudit.models.settings import ModelEntry
 
+_log = logging.getLogger(__name__)
+#: Bytes of media sent inside a request. Google's limit is 20 MB for the whole request, base64 and text included.
+INLINE_LIMIT = 15_000_000
 #: An upload this close to its end (Google keeps files for two days) is not used any more.
 _SPARE = timedelta(minutes=30)
-_FIRST_POLL_S = 0.2
-_LONGEST_POLL_S = 5.0
+#: Seconds between two looks at whether Google has processed an upload: at first, and at most.
+_FIRST_POLL_S, _LONGEST_POLL_S = 0.2, 5.0
+#: Google's seeds are 32-bit integers with a sign.
+_SEEDS = 2**31
+_FINISH = {"MAX_TOKENS": "length", "STOP": "stop"}
+_FILTERED = frozenset({"SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "LANGUAGE", "IMAGE_SAFETY"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +65,16 @@ class Uploaded:
 
 
 class Uploads:
-    """Uploads by the hash of their bytes.
+    """The clips that were uploaded for a model.
 
     Concurrent requests for the same clip wait for one upload; different clips are uploaded side by side. Files are
-    sent under a neutral name.
+    sent under a neutral name. ``done`` are the uploads by the hash of their bytes.
     """
 
     def __init__(self, client: AsyncClient, *, timeout_s: float) -> None:
         self._client = client
         self._timeout_s = timeout_s
-        self._done: dict[str, Uploaded] = {}
+        self.done: dict[str, Uploaded] = {}
         self._locks: dict[str, anyio.Lock] = {}
 
     async def get(self, part: MediaPart) -> Uploaded:
@@ -79,11 +89,11 @@ class Uploads:
         """
         lock = self._locks.setdefault(part.sha256, anyio.Lock())
         async with lock:
-            known = self._done.get(part.sha256)
+            known = self.done.get(part.sha256)
             if known is None or not known.usable():
                 try:
                     with anyio.fail_after(self._timeout_s):
-                        known = self._done[part.sha256] = await self._upload(part)
+                        known = self.done[part.sha256] = await self._upload(part)
                 except errors.APIError as error:
                     headers = getattr(error.response, "headers", None)
                     raise ModelHTTPError(
@@ -91,11 +101,8 @@ class Uploads:
                     ) from None
             return known
 
-    def forget(self, part: MediaPart) -> None:
-        """Drop an upload that Google says it does not have."""
-        self._done.pop(part.sha256, None)
-
     async def _upload(self, part: MediaPart) -> Uploaded:
+        began = time.monotonic()
         try:
             # An open file instead of its path: the client would send the file's name along.
             with part.path.open("rb") as file:
@@ -112,16 +119,8 @@ class Uploads:
             said = sent.error.message if sent.error is not None and sent.error.message else "no reason given"
             raise AskFailed("media", f"Google could not process a clip of {part.size} bytes: {said}")
         expires = sent.expiration_time
+        _log.debug("uploaded a clip of %d bytes in %.2f s, kept until %s", part.size, time.monotonic() - began, expires)
         return Uploaded(sent.uri, expires if expires is None or expires.tzinfo else expires.replace(tzinfo=UTC))
-
-
-#: Bytes of media sent inside a request. Google's limit is 20 MB for the whole request, base64 and text included.
-INLINE_LIMIT = 15_000_000
-_CONNECT_S = 20.0
-#: Google's seeds are 32-bit integers with a sign.
-_SEEDS = 2**31
-_FINISH = {"MAX_TOKENS": "length", "STOP": "stop"}
-_FILTERED = frozenset({"SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "LANGUAGE", "IMAGE_SAFETY"})
 
 
 class GeminiModel:
@@ -131,10 +130,9 @@ class GeminiModel:
         self.name = name
         self.entry = entry
         self.endpoint, remote = entry.destination()
-        self._secrets = [api_key] if api_key else []
         self._media = MarkedMedia()
         self._http = httpx2.AsyncClient(
-            timeout=httpx2.Timeout(entry.timeout_s, connect=min(_CONNECT_S, entry.timeout_s), pool=None),
+            timeout=httpx2.Timeout(entry.timeout_s, connect=min(CONNECT_S, entry.timeout_s), pool=None),
             limits=httpx2.Limits(max_connections=entry.concurrency, max_keepalive_connections=entry.concurrency),
             event_hooks={"request": [self._media.fill]},
             follow_redirects=False,
@@ -148,7 +146,7 @@ class GeminiModel:
     def _model_settings(self) -> GoogleModelSettings:
         entry = self.entry
         profile = cast("GoogleModelProfile", google_model_profile(entry.model) or {})
-        # Thoughts are asked for wherever the model has any: they cost nothing more and are part of the record.
+        # Reasoning is asked for wherever the model has any: it costs nothing more and is part of the record.
         thinking = ThinkingConfigDict(include_thoughts=True)
         if entry.thinking == "off":
             thinking = ThinkingConfigDict(thinking_budget=0)
@@ -182,18 +180,11 @@ class GeminiModel:
             except ModelHTTPError as error:
                 if not by_upload or not _lost_a_file(error):
                     raise
-            for part in by_upload:
-                self._uploads.forget(part)
+            for part in by_upload:  # Google does not have one of them any more
+                self._uploads.done.pop(part.sha256, None)
             return await self._once(call, by_upload)
         except Exception as error:  # noqa: BLE001 - every failure gets a cause
-            pictures = sum(part.mime.startswith("image/") for part in media)
-            failure = explain(
-                error,
-                endpoint=self.endpoint,
-                secrets=self._secrets,
-                pictures=pictures,
-                timeout_s=self.entry.timeout_s,
-            )
+            failure = explain(error, endpoint=self.endpoint, media=media, timeout_s=self.entry.timeout_s)
         # Raised out here so that no exception with headers or keys hangs on to it.
         raise failure
 
@@ -209,6 +200,12 @@ class GeminiModel:
         settings = self._settings
         if call.seed is not None:
             settings = GoogleModelSettings(**settings, seed=call.seed % _SEEDS)
+        form = None
+        if call.json_schema is not None:
+            schema = OutputObjectDefinition(json_schema=dict(call.json_schema), name="reply")
+            form = ModelRequestParameters(output_mode="native", output_object=schema)
+        size = sum(part.size for part in inline)
+        _log.debug("asking %s: %d files of %d bytes, %d uploaded", self.endpoint, len(inline), size, len(uris))
         with self._media.marks(inline) as marks, anyio.fail_after(self.entry.timeout_s):
             waiting = iter(marks)
             content: list[UserContent] = []
@@ -220,12 +217,11 @@ class GeminiModel:
                 else:
                     stand_in = base64.b64decode(next(waiting))
                     content.append(BinaryContent(stand_in, media_type=part.mime, vendor_metadata=_sampling(part)))
-            messages = [ModelRequest(parts=[UserPromptPart(content=content)])]
             response = await model_request(
                 self._model,
-                messages,
+                [ModelRequest(parts=[UserPromptPart(content=content)])],
                 model_settings=settings,
-                model_request_parameters=_form(call),
+                model_request_parameters=form,
                 instrument=False,
             )
         return self._reply(response)
@@ -258,15 +254,7 @@ class GeminiModel:
         await self._http.aclose()
 
 
-def _form(call: Call) -> ModelRequestParameters | None:
-    """Return the form of the reply that a call asks for, None where any text will do."""
-    if call.json_schema is None:
-        return None
-    schema = OutputObjectDefinition(json_schema=dict(call.json_schema), name="reply")
-    return ModelRequestParameters(output_mode="native", output_object=schema)
-
-
-async def _all(function: Any, parts: list[MediaPart]) -> None:
+async def _all(function: Callable[[MediaPart], Coroutine[Any, Any, None]], parts: list[MediaPart]) -> None:
     """Run a coroutine function on every part at once; the first failure is raised as it is."""
     try:
         async with anyio.create_task_group() as tasks:

@@ -1,7 +1,7 @@
 """Opening a vision-language model of transformers from a folder or by its id, and refusing what cannot be one.
 
 Everything a person can get wrong here is one line: no such folder, a text-only model, no chat template, a library that
-its processor needs, too little memory.
+its processor needs, too little memory. Importing this module makes transformers and the hub's client quiet.
 """
 
 from __future__ import annotations
@@ -22,137 +22,24 @@ import transformers
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
 from aqaudit.core.records import BadInput
+from aqaudit.core.text import short
 
 #: Weights as transformers looks for them, the first that is there; large models have an index of several files.
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 INDEX = ".index.json"
 #: Longest header of a safetensors file that its library reads.
 _HEADER = 100_000_000
+#: The ends of each weights file that go into the fingerprint.
+_SAMPLE = 1 << 20
 #: Limit, use and the prefix of the statistics of control groups, version 2 and 1.
 _GROUPS = (("memory.max", "memory.current", ""), ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_"))
-
-
-def weight_files(folder: Path) -> list[Path]:
-    """Return the files that transformers loads from a folder; other formats of the same weights are left alone."""
-    for name in WEIGHTS:
-        if (folder / name).is_file():
-            return [folder / name]
-        if (folder / (name + INDEX)).is_file():
-            listed = _index(folder / (name + INDEX)).get("weight_map")
-            names = set(listed.values()) if isinstance(listed, dict) else set()
-            return sorted(folder / one for one in names if isinstance(one, str))
-    return []
-
-
-def weight_bytes(folder: Path, *, widen: bool, half: bool) -> int:
-    """Return how much memory the weights of a folder take.
-
-    Parameters
-    ----------
-    folder
-        Where they are. Files that its index lists and that are still to be fetched count with the size that the
-        index declares.
-    widen
-        Whether numbers of 16 bits are loaded 32 bits wide.
-    half
-        Whether the configuration says that numbers have 16 bits, for files that do not say it themselves.
-    """
-    files = weight_files(folder)
-    needed = 0
-    for file in files:
-        if file.is_file():
-            size = file.stat().st_size
-            own = _half_bytes(file) if file.suffix == ".safetensors" else size * half
-            needed += size + own * widen
-    if all(file.is_file() for file in files):
-        return needed
-    facts = next(_index(folder / (name + INDEX)) for name in WEIGHTS if (folder / (name + INDEX)).is_file())
-    declared = facts.get("metadata")
-    total = declared.get("total_size") if isinstance(declared, dict) else None
-    return max(needed, int(total) * (1 + (widen and half))) if isinstance(total, (int, float)) else needed
-
-
-def free_memory(system: Path = Path("/")) -> int | None:
-    """Return the free memory in bytes: what the system has, or what the control groups of this process leave of it.
-
-    ``system`` is where ``proc`` and ``sys`` are; None where the system does not tell.
-    """
-    try:
-        lines = (system / "proc/meminfo").read_text(encoding="ascii").splitlines()
-        free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
-    except (OSError, StopIteration, ValueError):
-        return None
-    return min([free, *_left_by_groups(system)])
-
-
-def ran_out(error: BaseException) -> bool:
-    """Whether an error means that memory was too little; torch says so in words alone where it has no GPU."""
-    said = str(error).lower()
-    return isinstance(error, MemoryError) or any(
-        words in said for words in ("out of memory", "not enough memory", "allocate memory")
-    )
-
-
-def _index(file: Path) -> dict[str, Any]:
-    try:
-        read = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):  # loading says what is wrong with it
-        return {}
-    return read if isinstance(read, dict) else {}
-
-
-def _half_bytes(file: Path) -> int:
-    """Return how many bytes of a safetensors file are numbers of 16 bits, as its header declares."""
-    try:
-        with file.open("rb") as stream:
-            length = int.from_bytes(stream.read(8), "little")
-            header = json.loads(stream.read(length) if length <= _HEADER else b"{}")
-        spans = [one["data_offsets"] for one in header.values() if one.get("dtype") in {"F16", "BF16"}]
-        return sum(max(0, int(end) - int(begin)) for begin, end in spans)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):  # loading says what is wrong
-        return 0
-
-
-def _left_by_groups(system: Path) -> Iterator[int]:
-    """Yield what the groups that this process is in, and those around them, may still take."""
-    try:
-        lines = (system / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return
-    for line in lines:
-        _, kinds, path = line.split(":", 2)
-        root = system / "sys/fs/cgroup" / ("memory" if "memory" in kinds.split(",") else "")
-        if kinds and root.name != "memory":
-            continue
-        # In a container the path may be that of the host; its own group is then what is seen at the root.
-        inner = Path(path.lstrip("/"))
-        for group in (inner, *inner.parents):
-            left = _left(root / group)
-            if left is not None:
-                yield left
-
-
-def _left(group: Path) -> int | None:
-    for limit, used, prefix in _GROUPS:
-        try:
-            most = int((group / limit).read_text(encoding="ascii"))
-            taken = int((group / used).read_text(encoding="ascii"))
-            facts = dict(line.split() for line in (group / "memory.stat").read_text(encoding="ascii").splitlines())
-            # Copies of files in memory are counted as used and given up when they are in the way.
-            files = sum(int(facts.get(f"{prefix}{kind}_file", 0)) for kind in ("active", "inactive"))
-        except (OSError, ValueError):  # not there, or "max"
-            continue
-        return max(0, most - taken + files)
-    return None
-
-
+_GB = 1e9
+_SMALLER = 'name a smaller model, or ask it through a server (provider = "openai")'
 #: Operators that torchvision's Python code wants to be there, whether or not its binary part fits this torch.
 _OPERATORS = ("nms", "qnms")
 _NMS = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-#: The ends of each weights file that go into the fingerprint.
-_SAMPLE = 1 << 20
-_GB = 1e9
-_SMALLER = 'name a smaller model, or ask it through a server (provider = "openai")'
+#: Declarations of operators last as long as the object that made them.
+_LIBRARY: list[Any] = []
 
 
 def _bear_torchvision() -> None:
@@ -174,15 +61,11 @@ def _bear_torchvision() -> None:
                 continue
 
 
-#: Declarations last as long as the object that made them.
-_LIBRARY: list[Any] = []
 _bear_torchvision()
-
-
 transformers.logging.set_verbosity_error()
+transformers.logging.disable_progress_bar()
 # What it retries ends in one line of ours.
 logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
-transformers.logging.disable_progress_bar()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,7 +109,7 @@ def load(where: str, source: str) -> Loaded:
             f"{where}: '{source}' has no chat template, so it cannot be asked as a chat; name an instruction-tuned "
             "version of it, or add its chat_template.jinja to the folder"
         )
-    device = _device()
+    device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     dtype = torch.float32 if device == "cpu" else "auto"
     _check_memory(where, source, config, device)
     try:
@@ -238,7 +121,7 @@ def load(where: str, source: str) -> Loaded:
                 f"{where}: '{source}': memory ran out on {device} while its weights were loaded; end what else takes "
                 f"memory, {_SMALLER}"
             ) from None
-        raise BadInput(f"{where}: '{source}': its weights cannot be loaded: {_line(error)}") from None
+        raise BadInput(f"{where}: '{source}': its weights cannot be loaded: {short(error, 200)}") from None
     text = config.get_text_config()
     return Loaded(
         model=model,
@@ -269,10 +152,10 @@ def _config(where: str, source: str) -> Any:
         if folder.is_dir():
             raise BadInput(
                 f"{where}: '{source}': its config.json is not that of a model that transformers "
-                f"{transformers.__version__} knows: {_line(error)}"
+                f"{transformers.__version__} knows: {short(error, 200)}"
             ) from None
         raise BadInput(
-            f"{where}: '{source}' is neither a folder here nor a model that can be fetched: {_line(error)}"
+            f"{where}: '{source}' is neither a folder here nor a model that can be fetched: {short(error, 200)}"
         ) from None
 
 
@@ -282,20 +165,14 @@ def _processor(where: str, source: str) -> Any:
     except ImportError as error:
         lacking = next((name for name in ("torchvision", "num2words") if name in str(error).lower()), None)
         if lacking is None:
-            raise BadInput(f"{where}: '{source}': its processor cannot be loaded: {_line(error)}") from None
+            raise BadInput(f"{where}: '{source}': its processor cannot be loaded: {short(error, 200)}") from None
         package = "'torchvision==0.28.0'" if lacking == "torchvision" else lacking
         raise BadInput(f"{where}: '{source}': its processor needs {lacking}: pip install {package}") from None
     except Exception as error:  # noqa: BLE001 - whatever the libraries raise at files of a stranger
-        raise BadInput(f"{where}: '{source}': its processor cannot be loaded: {_line(error)}") from None
+        raise BadInput(f"{where}: '{source}': its processor cannot be loaded: {short(error, 200)}") from None
     if getattr(processor, "image_processor", None) is None:
         raise BadInput(f"{where}: '{source}' has no processor for pictures; its preprocessor_config.json is missing")
     return processor
-
-
-def _device() -> str:
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def _check_memory(where: str, source: str, config: Any, device: str) -> None:
@@ -345,6 +222,115 @@ def _version(source: str, config: Any) -> str:
     return f"{Path(os.path.abspath(folder)).name} sha256:{digest.hexdigest()[:12]}"  # noqa: PTH100 - links stay as named
 
 
-def _line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return text if len(text) <= 200 else text[:199] + "…"
+def weight_files(folder: Path) -> list[Path]:
+    """Return the files that transformers loads from a folder; other formats of the same weights are left alone."""
+    for name in WEIGHTS:
+        if (folder / name).is_file():
+            return [folder / name]
+        if (folder / (name + INDEX)).is_file():
+            listed = _index(folder / (name + INDEX)).get("weight_map")
+            names = set(listed.values()) if isinstance(listed, dict) else set()
+            return sorted(folder / one for one in names if isinstance(one, str))
+    return []
+
+
+def weight_bytes(folder: Path, *, widen: bool, half: bool) -> int:
+    """Return how much memory the weights of a folder take.
+
+    Parameters
+    ----------
+    folder
+        Where they are. Files that its index lists and that are still to be fetched count with the size that the
+        index declares.
+    widen
+        Whether numbers of 16 bits are loaded 32 bits wide.
+    half
+        Whether the configuration says that numbers have 16 bits, for files that do not say it themselves.
+    """
+    files = weight_files(folder)
+    needed = 0
+    for file in files:
+        if file.is_file():
+            size = file.stat().st_size
+            own = _half_bytes(file) if file.suffix == ".safetensors" else size * half
+            needed += size + own * widen
+    if all(file.is_file() for file in files):
+        return needed
+    facts = next(_index(folder / (name + INDEX)) for name in WEIGHTS if (folder / (name + INDEX)).is_file())
+    declared = facts.get("metadata")
+    total = declared.get("total_size") if isinstance(declared, dict) else None
+    return max(needed, int(total) * (1 + (widen and half))) if isinstance(total, (int, float)) else needed
+
+
+def _index(file: Path) -> dict[str, Any]:
+    try:
+        read = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):  # loading says what is wrong with it
+        return {}
+    return read if isinstance(read, dict) else {}
+
+
+def _half_bytes(file: Path) -> int:
+    """Return how many bytes of a safetensors file are numbers of 16 bits, as its header declares."""
+    try:
+        with file.open("rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+            header = json.loads(stream.read(length) if length <= _HEADER else b"{}")
+        spans = [one["data_offsets"] for one in header.values() if one.get("dtype") in {"F16", "BF16"}]
+        return sum(max(0, int(end) - int(begin)) for begin, end in spans)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):  # loading says what is wrong
+        return 0
+
+
+def free_memory(system: Path = Path("/")) -> int | None:
+    """Return the free memory in bytes: what the system has, or what the control groups of this process leave of it.
+
+    ``system`` is where ``proc`` and ``sys`` are; None where the system does not tell.
+    """
+    try:
+        lines = (system / "proc/meminfo").read_text(encoding="ascii").splitlines()
+        free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration, ValueError):
+        return None
+    return min([free, *_left_by_groups(system)])
+
+
+def _left_by_groups(system: Path) -> Iterator[int]:
+    """Yield what the groups that this process is in, and those around them, may still take."""
+    try:
+        lines = (system / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, kinds, path = line.split(":", 2)
+        root = system / "sys/fs/cgroup" / ("memory" if "memory" in kinds.split(",") else "")
+        if kinds and root.name != "memory":
+            continue
+        # In a container the path may be that of the host; its own group is then what is seen at the root.
+        inner = Path(path.lstrip("/"))
+        for group in (inner, *inner.parents):
+            left = _left(root / group)
+            if left is not None:
+                yield left
+
+
+def _left(group: Path) -> int | None:
+    for limit, used, prefix in _GROUPS:
+        try:
+            most = int((group / limit).read_text(encoding="ascii"))
+            taken = int((group / used).read_text(encoding="ascii"))
+            facts = dict(line.split() for line in (group / "memory.stat").read_text(encoding="ascii").splitlines())
+            # Copies of files in memory are counted as used and given up when they are in the way.
+            files = sum(int(facts.get(f"{prefix}{kind}_file", 0)) for kind in ("active", "inactive"))
+        except (OSError, ValueError):  # not there, or "max"
+            continue
+        return max(0, most - taken + files)
+    return None
+
+
+def ran_out(error: BaseException) -> bool:
+    """Whether an error means that memory was too little; torch says so in words alone where it has no GPU."""
+    said = str(error).lower()
+    return isinstance(error, MemoryError) or any(
+        words in said for words in ("out of memory", "not enough memory", "allocate memory")
+    )

@@ -11,13 +11,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 
 import anyio.to_thread
 import numpy as np
 from numpy.typing import NDArray
 
 from aqaudit.core.records import BadInput, Performance, Question, Request
+from aqaudit.media.clip import opened
+from aqaudit.media.poses import Poses
+from aqaudit.media.source import SourceCache
+from aqaudit.media.types import MediaError
 from aqaudit.models.call import AskFailed, Call, Reply
 from aqaudit.models.settings import ModelEntry
 from aqaudit.models.simulated import SimulatedJudge
@@ -31,10 +34,74 @@ Floats = NDArray[np.float64]
 Movement = tuple[Floats, Floats]
 Look = Callable[[Performance], Movement]
 
+SOURCES = ("exact", "pose")
+#: Perturbations that leave nothing to see.
+_UNSEEN = frozenset({"blank", "text_only", "region_blur"})
+#: Performances whose movement is kept in memory.
+_REMEMBERED = 64
 _BY_ACTION: Mapping[str, Exercise] = {exercise.action: exercise for exercise in EXERCISES.values()}
 _UP = np.array([0.0, 1.0, 0.0])
 #: Who moves less than this, in metres, makes no movement whose time could be taken.
 _STILL_M = 0.01
+
+
+class Observer:
+    """An ideal observer as a model; see :class:`~aqaudit.models.call.Model`.
+
+    What its joints say, or its guess, is put into the words asked for by a simulated judge that always, or never, sees.
+    """
+
+    endpoint = "in process"
+
+    def __init__(self, name: str, entry: ModelEntry) -> None:
+        if entry.model not in SOURCES:
+            raise BadInput(f"observer '{entry.model}' is not known; allowed: {', '.join(SOURCES)}")
+        seeing, guessing = (entry.model_copy(update={"skill": skill, "bias": 0.5}) for skill in (1.0, 0.0))
+        self._seeing, self._guessing = SimulatedJudge(name, seeing), SimulatedJudge(name, guessing)
+        self._find: Look = _exact if entry.model == "exact" else _Estimated()
+        self._known: dict[str, Movement] = {}
+        joints = "exact" if entry.model == "exact" else "estimated"
+        self._version = f"ideal observer from {joints} joints (not a model)"
+
+    async def ask(self, call: Call) -> Reply:
+        """Answer from the joints of the performance.
+
+        Raises
+        ------
+        AskFailed
+            There are no such joints for it.
+        """
+        try:
+            request = await anyio.to_thread.run_sync(self._measured, call.request)
+        except BadInput as error:
+            raise AskFailed("media", " ".join(str(error).split())) from None
+        judge = self._guessing if request is None else self._seeing
+        reply = await judge.ask(call if request is None else replace(call, request=request))
+        return replace(reply, model_version=self._version)
+
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
+    def _measured(self, request: Request) -> Request | None:
+        """Return the request with the truth as the observer sees it, None where it sees none."""
+        if request.cell.perturbation in _UNSEEN:
+            return None
+
+        def look(performance: Performance) -> Movement:
+            place = f"{performance.media}\0{performance.id}"
+            movement = self._known.get(place)
+            if movement is None:
+                # Questions about one performance come together, so only a few need be remembered.
+                if len(self._known) > _REMEMBERED:
+                    self._known.clear()
+                movement = self._known[place] = self._find(performance)
+            points, times = movement
+            return points[_order(request, len(points))], times
+
+        question = measured(request.question, look)
+        if question is None:
+            return None
+        return replace(request, question=question, cell=replace(request.cell, perturbation="none"))
 
 
 def named(joints: Floats, landmarks: Floats | None = None) -> Floats:
@@ -166,72 +233,6 @@ def _preferred(question: Question, exercise: Exercise, found: list[dict[str, flo
     return question._replace(gold_prefer="this" if first > second else "other" if second > first else "tie")
 
 
-SOURCES = ("exact", "pose")
-_UNSEEN = frozenset({"blank", "text_only", "region_blur"})
-
-
-class Observer:
-    """An ideal observer as a model; see :class:`~aqaudit.models.call.Model`.
-
-    ``source`` is where joints come from; ``seeing`` and ``guessing`` put a verdict, or a guess, into the words
-    asked for.
-    """
-
-    endpoint = "in process"
-
-    def __init__(self, source: str, seeing: SimulatedJudge, guessing: SimulatedJudge) -> None:
-        self._seeing, self._guessing = seeing, guessing
-        self._find: Look = _exact if source == "exact" else _Estimated()
-        self._known: dict[str, Movement] = {}
-        self._version = f"ideal observer from {'exact' if source == 'exact' else 'estimated'} joints (not a model)"
-
-    async def ask(self, call: Call) -> Reply:
-        """Answer from the joints of the performance.
-
-        Raises
-        ------
-        AskFailed
-            There are no such joints for it.
-        """
-        try:
-            request = await anyio.to_thread.run_sync(self._measured, call.request)
-        except BadInput as error:
-            raise AskFailed("media", " ".join(str(error).split())) from None
-        judge = self._guessing if request is None else self._seeing
-        reply = await judge.ask(call if request is None else replace(call, request=request))
-        return replace(reply, model_version=self._version)
-
-    async def aclose(self) -> None:
-        """Nothing to close."""
-
-    def _movement(self, performance: Performance) -> Movement:
-        place = f"{performance.media}\0{performance.id}"
-        found = self._known.get(place)
-        if found is None:
-            # Questions about one performance come together, so only a few need be remembered.
-            if len(self._known) > 64:
-                self._known.clear()
-            found = self._known[place] = self._find(performance)
-        return found
-
-    def _measured(self, request: Request) -> Request | None:
-        """Return the request with the truth as the observer sees it, None where it sees none."""
-        if request.cell.perturbation in _UNSEEN:
-            return None
-
-        def look(performance: Performance) -> Movement:
-            points, times = self._movement(performance)
-            order = _order(request, len(points))
-            return points[order], times
-
-        question = measured(request.question, look)
-        return (
-            None
-            if question is None
-            else replace(request, question=question, cell=replace(request.cell, perturbation="none"))
-        )
-
-
 def _order(request: Request, length: int) -> list[int]:
     """Return which frames are seen, one after the other."""
     if request.cell.perturbation == "frozen":
@@ -247,16 +248,13 @@ def _order(request: Request, length: int) -> list[int]:
 def _exact(performance: Performance) -> Movement:
     if performance.pose is None:
         raise BadInput(f"performance '{performance.id}' has no file of exact joints; the probe's clips have")
-    return _read(performance.pose)
-
-
-def _read(path: Path) -> Movement:
     try:
-        held = read_arrays(path)
+        held = read_arrays(performance.pose)
         joints, landmarks, fps = held["joints3d"], held["landmarks3d"], float(held["fps"])
     except (OSError, KeyError, TypeError) as error:
         raise BadInput(
-            f"{path}: holds no exact joints (joints3d, landmarks3d and fps, as the probe writes them): {error}"
+            f"{performance.pose}: holds no exact joints (joints3d, landmarks3d and fps, as the probe writes them): "
+            f"{error}"
         ) from None
     points = named(joints.astype(np.float64), landmarks.astype(np.float64))
     return points, np.arange(len(points)) / fps
@@ -266,15 +264,9 @@ class _Estimated:
     """Joints in space that the pose model finds, performance by performance; estimates are kept between runs."""
 
     def __init__(self) -> None:
-        from aqaudit.media.poses import Poses  # noqa: PLC0415 - observers alone look at media by themselves
-        from aqaudit.media.source import SourceCache  # noqa: PLC0415
-
         self._poses = Poses(SourceCache(None), "mediapipe")
 
     def __call__(self, performance: Performance) -> Movement:
-        from aqaudit.media.clip import opened  # noqa: PLC0415 - as above
-        from aqaudit.media.video import MediaError  # noqa: PLC0415
-
         try:
             found = self._poses(performance, opened(performance))
         except MediaError as error:
@@ -283,17 +275,3 @@ class _Estimated:
             raise BadInput(f"performance '{performance.id}': the pose model found nobody in it")
         joints = turned(found.joints3d.astype(np.float64))
         return named(joints), found.times_s - found.times_s[0]
-
-
-def observer(entry: ModelEntry) -> Observer:
-    """Open an ideal observer.
-
-    Raises
-    ------
-    BadInput
-        ``entry.model`` is no observer, or what it needs is missing.
-    """
-    if entry.model not in SOURCES:
-        raise BadInput(f"observer '{entry.model}' is not known; allowed: {', '.join(SOURCES)}")
-    seeing, guessing = (entry.model_copy(update={"skill": skill, "bias": 0.5}) for skill in (1.0, 0.0))
-    return Observer(entry.model, SimulatedJudge(seeing), SimulatedJudge(guessing))

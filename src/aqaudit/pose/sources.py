@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aqaudit.core.records import BadInput
-from aqaudit.pose.coco17 import FROM_MHR70, JOINTS, Points, cleaned, performer
+from aqaudit.pose.coco17 import FROM_MHR70, JOINTS, Points, cleaned, joints_of_performer
 
 MAX_BYTES = 512 * 2**20  # of a file, and of what it unpacks to
 #: Suffixes of pose files.
@@ -179,20 +179,10 @@ def _from_json(path: Path, value: Any) -> PoseFile:
         info = value.get("pose_info")
         _check_names(path, value.get("keypoint_names", info.get("keypoint_info") if isinstance(info, dict) else None))
         facts = _facts(path, value)
-    people: list[NDArray[np.float32]] = []
-    in_space: list[NDArray[np.float32]] = []
-    for number, frame in enumerate(frames):
-        flat, space = _people(path, frame, number)
-        people.append(flat)
-        in_space.append(space)
-    chosen = performer(people, facts.get("width"), facts.get("height"))
-    points = np.full((len(people), 17, 3), np.nan, dtype=np.float32)
-    joints3d = np.full((len(people), 17, 3), np.nan, dtype=np.float32)
-    for row, who in enumerate(chosen):
-        if who is not None:
-            points[row], joints3d[row] = people[row][who], in_space[row][who]
-    known = bool(np.isfinite(joints3d).any())
-    return PoseFile(points=cleaned(points), joints3d=joints3d if known else None, **facts)
+    read = [_people(path, frame, number) for number, frame in enumerate(frames)]
+    people, in_space = [flat for flat, _ in read], [space for _, space in read]
+    points, joints3d = joints_of_performer(people, in_space, facts.get("width"), facts.get("height"))
+    return PoseFile(points=points, joints3d=joints3d, **facts)
 
 
 def _people(path: Path, frame: Any, number: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -242,12 +232,8 @@ def _from_coco(path: Path, annotations: Any, images: Any) -> PoseFile:
         raise BadInput(f"{path}: image ids run from {low} to {high} for {len(by_image)} images; number the frames")
     people = [np.array(by_image.get(n, []), dtype=np.float32).reshape(-1, 17, 3) for n in range(low, high + 1)]
     facts = _facts(path, size)
-    chosen = performer(people, facts.get("width"), facts.get("height"))
-    points = np.full((len(people), 17, 3), np.nan, dtype=np.float32)
-    for row, who in enumerate(chosen):
-        if who is not None:
-            points[row] = people[row][who]
-    return PoseFile(points=cleaned(points), **facts)
+    points, _ = joints_of_performer(people, [None] * len(people), facts.get("width"), facts.get("height"))
+    return PoseFile(points=points, **facts)
 
 
 def _image(path: Path, one: Any, key: str, number: int) -> int:

@@ -15,129 +15,23 @@ from numpy.typing import NDArray
 from aqaudit.probe.body import BodyMesh, across, unit
 from aqaudit.probe.performers import Look, linear
 
-_HAIR_ROW, _METAL_ROW, _RUBBER_ROW = 1, 9, 10
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prop:
-    """A rigid thing: a mesh at rest, the bone it moves with and its row in the palette."""
-
-    vertices: NDArray[np.float64]
-    triangles: NDArray[np.int32]
-    bone: str
-    colour: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mesh:
-    """A body with its props as one mesh."""
-
-    vertices: NDArray[np.float64]
-    triangles: NDArray[np.int32]
-    weights: NDArray[np.float64]
-    fields: NDArray[np.float64]
-
-
-def joined(
-    vertices: NDArray[np.float64],
-    triangles: NDArray[np.int32],
-    weights: NDArray[np.float64],
-    fields: NDArray[np.float64],
-    props: Sequence[tuple[Prop, int]],
-) -> Mesh:
-    """Add props (each with the number of its bone) to a body's mesh."""
-    all_vertices, all_triangles, all_weights, all_fields = [vertices], [triangles], [weights], [fields]
-    count = len(vertices)
-    for prop, bone in props:
-        all_vertices.append(prop.vertices)
-        all_triangles.append((prop.triangles + count).astype(np.int32))
-        all_weights.append(np.zeros((len(prop.vertices), weights.shape[1])))
-        all_weights[-1][:, bone] = 1.0
-        all_fields.append(np.zeros((len(prop.vertices), fields.shape[1])))
-        all_fields[-1][:, 7] = prop.colour
-        count += len(prop.vertices)
-    return Mesh(
-        vertices=np.concatenate(all_vertices),
-        triangles=np.concatenate(all_triangles),
-        weights=np.concatenate(all_weights),
-        fields=np.concatenate(all_fields),
-    )
-
-
-def hair_props(body: BodyMesh, look: Look) -> list[tuple[Prop, int]]:
-    """Return the bun or ponytail of a hair style."""
-    bone = body.template.bone("head")
-    on_head = body.vertices[body.template.weights[:, bone] > 0.95]
-    eye = body.head("eye.L")
-    behind = float(on_head[on_head[:, 1] > eye[1]][:, 2].min())
-    if look.style == "bun":
-        return [(_ball(np.array([0.0, eye[1] + 0.075, behind + 0.008]), (0.042, 0.042, 0.04)), bone)]
-    if look.style == "ponytail":
-        knot = np.array([0.0, eye[1] + 0.05, behind - 0.012])
-        tail = [knot + np.array([0.0, -0.05 * n, -0.028 * np.sin(0.9 * n) - 0.01]) for n in range(1, 5)]
-        balls = [_ball(knot, (0.026, 0.026, 0.026))]
-        balls += [_ball(at, (0.03 - 0.0045 * n, 0.042, 0.027 - 0.0035 * n)) for n, at in enumerate(tail)]
-        return [(ball, bone) for ball in balls]
-    return []
-
-
-def dumbbells(body: BodyMesh) -> list[tuple[Prop, int]]:
-    """Return a dumbbell in each hand, across the palm."""
-    parts = []
-    for side in ("L", "R"):
-        bone = body.template.bone(f"wrist.{side}")
-        wrist = body.heads[bone]
-        index, little = body.head(f"finger2-1.{side}"), body.head(f"finger5-1.{side}")
-        along = unit(body.head(f"finger3-1.{side}") - wrist)
-        axis = unit(index - little)
-        palm = across(np.cross(index - wrist, little - wrist) * (1 if side == "R" else -1), along)
-        centre = wrist + 0.085 * along + 0.028 * palm
-        parts.append((_rod(centre, axis, 0.014, 0.075, _METAL_ROW, f"wrist.{side}"), bone))
-        parts += [
-            (_rod(centre + way * 0.075 * axis, axis, 0.042, 0.03, _RUBBER_ROW, f"wrist.{side}"), bone)
-            for way in (-1, 1)
-        ]
-    return parts
-
-
-def _ball(centre: NDArray[np.float64], half: tuple[float, float, float]) -> Prop:
-    rows, columns = 9, 14
-    polar = np.linspace(0, np.pi, rows)[:, None]
-    around = np.linspace(0, 2 * np.pi, columns, endpoint=False)[None]
-    shape = [np.sin(polar) * np.cos(around), np.cos(polar) + 0 * around, np.sin(polar) * np.sin(around)]
-    points = centre + np.stack(shape, axis=-1).reshape(-1, 3) * half
-    return Prop(vertices=points, triangles=_grid(rows, columns), bone="head", colour=_HAIR_ROW)
-
-
-def _rod(
-    centre: NDArray[np.float64], axis: NDArray[np.float64], radius: float, half: float, colour: int, bone: str
-) -> Prop:
-    side = across(np.array([0.3, 0.9, 0.2]), axis)
-    other = np.cross(axis, side)
-    around = np.linspace(0, 2 * np.pi, 16, endpoint=False)[:, None]
-    ring = np.cos(around) * side + np.sin(around) * other
-    # doubled rings keep the rims sharp under smooth normals
-    rows = [(0.0, -half), (radius, -half), (radius, -half), (radius, half), (radius, half), (0.0, half)]
-    points = np.concatenate([centre + r * ring + at * axis for r, at in rows])
-    return Prop(vertices=points, triangles=_grid(len(rows), 16), bone=bone, colour=colour)
-
-
-def _grid(rows: int, columns: int) -> NDArray[np.int32]:
-    first, second = [], []
-    for row in range(rows - 1):
-        for column in range(columns):
-            a, b = row * columns + column, row * columns + (column + 1) % columns
-            first.append((a, b, a + columns))
-            second.append((b, b + columns, a + columns))
-    return np.array(first + second, dtype=np.int32)
-
-
 #: What the columns of ``Dressed.fields`` are; ``eye`` is 1 on the iris and falls to 0.2 on the white, 0 elsewhere;
 #: ``fixed`` is the number of a colour for things that are not body.
 FIELDS = ("hair", "top", "bottom", "shoe", "eye", "lips", "brow", "fixed")
 #: What the palette's rows are.
 PALETTE = ("skin", "hair", "top", "bottom", "shoe", "sole", "white of the eye", "iris", "lips", "metal", "rubber")
+_HAIR_ROW, _METAL_ROW, _RUBBER_ROW = (PALETTE.index(name) for name in ("hair", "metal", "rubber"))
 _SIDES = ("L", "R")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prop:
+    """A rigid thing: a mesh at rest, the bone it moves with and the number of its colour in the palette."""
+
+    vertices: NDArray[np.float64]
+    triangles: NDArray[np.int32]
+    bone: str
+    colour: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,27 +58,36 @@ class Dressed:
         return moved, turned
 
 
-def dress(body: BodyMesh, look: Look, props: Sequence[tuple[Prop, int]] = ()) -> Dressed:
+def dress(body: BodyMesh, look: Look, props: Sequence[Prop] = ()) -> Dressed:
     """Put hair, clothes and ``props`` on a body."""
-    fields = np.zeros((len(body.vertices), len(FIELDS)))
-    fields[:, 0] = _hair(body, look)
-    fields[:, 1], fields[:, 2] = _clothes(body, look)
-    fields[:, 3] = _shoes(body)
-    _face(body, fields)
-    vertices = _shaped(body, fields, look)
+    on_body = np.zeros((len(body.vertices), len(FIELDS)))
+    on_body[:, 0] = _hair(body, look)
+    on_body[:, 1], on_body[:, 2] = _clothes(body, look)
+    on_body[:, 3] = _shoes(body)
+    _face(body, on_body)
+    vertices, triangles = [_shaped(body, on_body, look)], [body.template.triangles]
+    weights, fields = [body.template.weights], [on_body]
+    count = len(body.vertices)
+    for prop in (*_hair_props(body, look), *props):
+        vertices.append(prop.vertices)
+        triangles.append((prop.triangles + count).astype(np.int32))
+        weights.append(np.zeros((len(prop.vertices), len(body.heads))))
+        weights[-1][:, body.template.bone(prop.bone)] = 1.0
+        fields.append(np.zeros((len(prop.vertices), len(FIELDS))))
+        fields[-1][:, FIELDS.index("fixed")] = prop.colour
+        count += len(prop.vertices)
+    shape, corners = np.concatenate(vertices), np.concatenate(triangles)
     palette = np.array([
         look.skin, look.hair, look.top, look.bottom, look.shoes, linear("#e9e9e6"), linear("#f2efea"), look.eyes,
         tuple(np.array(look.skin) * (0.85, 0.55, 0.55)), linear("#8d9096"), linear("#26272b"),
     ])  # fmt: skip
-    mesh = joined(vertices, body.template.triangles, body.template.weights, fields,
-                  [*hair_props(body, look), *props])  # fmt: skip
     return Dressed(
-        vertices=mesh.vertices,
-        normals=vertex_normals(mesh.vertices, mesh.triangles),
-        triangles=mesh.triangles,
-        weights=mesh.weights.astype(np.float32),
+        vertices=shape,
+        normals=vertex_normals(shape, corners),
+        triangles=corners,
+        weights=np.concatenate(weights).astype(np.float32),
         heads=body.heads,
-        fields=mesh.fields.astype(np.float32),
+        fields=np.concatenate(fields).astype(np.float32),
         palette=palette,
     )
 
@@ -326,3 +229,66 @@ def _smoothed(
         np.add.at(total, edges[:, 1], vertices[edges[:, 0]])
         vertices = vertices + 0.5 * amount[:, None] * (total / np.maximum(count, 1) - vertices)
     return vertices
+
+
+def _hair_props(body: BodyMesh, look: Look) -> list[Prop]:
+    """Return the bun or ponytail of a hair style."""
+    on_head = body.vertices[body.template.weights[:, body.template.bone("head")] > 0.95]
+    eye = body.head("eye.L")
+    behind = float(on_head[on_head[:, 1] > eye[1]][:, 2].min())
+    if look.style == "bun":
+        return [_ball(np.array([0.0, eye[1] + 0.075, behind + 0.008]), (0.042, 0.042, 0.04))]
+    if look.style == "ponytail":
+        knot = np.array([0.0, eye[1] + 0.05, behind - 0.012])
+        tail = [knot + np.array([0.0, -0.05 * n, -0.028 * np.sin(0.9 * n) - 0.01]) for n in range(1, 5)]
+        balls = [_ball(at, (0.03 - 0.0045 * n, 0.042, 0.027 - 0.0035 * n)) for n, at in enumerate(tail)]
+        return [_ball(knot, (0.026, 0.026, 0.026)), *balls]
+    return []
+
+
+def dumbbells(body: BodyMesh) -> list[Prop]:
+    """Return a dumbbell in each hand, across the palm."""
+    parts = []
+    for side in _SIDES:
+        bone = f"wrist.{side}"
+        wrist = body.head(bone)
+        index, little = body.head(f"finger2-1.{side}"), body.head(f"finger5-1.{side}")
+        along = unit(body.head(f"finger3-1.{side}") - wrist)
+        axis = unit(index - little)
+        palm = across(np.cross(index - wrist, little - wrist) * (1 if side == "R" else -1), along)
+        centre = wrist + 0.085 * along + 0.028 * palm
+        parts.append(_rod(centre, axis, 0.014, 0.075, _METAL_ROW, bone))
+        parts += [_rod(centre + way * 0.075 * axis, axis, 0.042, 0.03, _RUBBER_ROW, bone) for way in (-1, 1)]
+    return parts
+
+
+def _ball(centre: NDArray[np.float64], half: tuple[float, float, float]) -> Prop:
+    rows, columns = 9, 14
+    polar = np.linspace(0, np.pi, rows)[:, None]
+    around = np.linspace(0, 2 * np.pi, columns, endpoint=False)[None]
+    shape = [np.sin(polar) * np.cos(around), np.cos(polar) + 0 * around, np.sin(polar) * np.sin(around)]
+    points = centre + np.stack(shape, axis=-1).reshape(-1, 3) * half
+    return Prop(vertices=points, triangles=_grid(rows, columns), bone="head", colour=_HAIR_ROW)
+
+
+def _rod(
+    centre: NDArray[np.float64], axis: NDArray[np.float64], radius: float, half: float, colour: int, bone: str
+) -> Prop:
+    side = across(np.array([0.3, 0.9, 0.2]), axis)
+    other = np.cross(axis, side)
+    around = np.linspace(0, 2 * np.pi, 16, endpoint=False)[:, None]
+    ring = np.cos(around) * side + np.sin(around) * other
+    # doubled rings keep the rims sharp under smooth normals
+    rows = [(0.0, -half), (radius, -half), (radius, -half), (radius, half), (radius, half), (0.0, half)]
+    points = np.concatenate([centre + r * ring + at * axis for r, at in rows])
+    return Prop(vertices=points, triangles=_grid(len(rows), 16), bone=bone, colour=colour)
+
+
+def _grid(rows: int, columns: int) -> NDArray[np.int32]:
+    first, second = [], []
+    for row in range(rows - 1):
+        for column in range(columns):
+            a, b = row * columns + column, row * columns + (column + 1) % columns
+            first.append((a, b, a + columns))
+            second.append((b, b + columns, a + columns))
+    return np.array(first + second, dtype=np.int32)

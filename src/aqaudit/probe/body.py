@@ -21,6 +21,11 @@ from aqaudit.probe.measure import LANDMARKS
 from aqaudit.probe.performers import Shape
 
 X, Y, Z = np.eye(3)
+#: Landmarks that lie where a bone begins, and those that lie on the skin, by anny's names.
+_LANDMARK_BONES = {"left_hip_joint": "upperleg01.L", "right_hip_joint": "upperleg01.R", "pelvis": "root",
+                   "lumbar": "spine04", "thorax": "spine02", "neck": "neck01", "head": "head"}  # fmt: skip
+_LANDMARK_SKIN = {"left_toe": "left_big_toe", "right_toe": "right_big_toe", "left_heel": "left_heel",
+                  "right_heel": "right_heel"}  # fmt: skip
 
 
 def unit(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -111,12 +116,6 @@ def two_bones(
     return unit(first), unit(second)
 
 
-_LANDMARK_BONES = {"left_hip_joint": "upperleg01.L", "right_hip_joint": "upperleg01.R", "pelvis": "root",
-                   "lumbar": "spine04", "thorax": "spine02", "neck": "neck01", "head": "head"}  # fmt: skip
-_LANDMARK_SKIN = {"left_toe": "left_big_toe", "right_toe": "right_big_toe", "left_heel": "left_heel",
-                  "right_heel": "right_heel"}  # fmt: skip
-
-
 @dataclass(frozen=True, kw_only=True)
 class BodyTemplate:
     """What all bodies share: bones and their parents, triangles, weights (V x B) and keypoints (K x V)."""
@@ -178,26 +177,6 @@ class BodyMesh:
         """Return the named points (T x K x 3) of T poses given as bone rotations (T x B x 3 x 3) and positions."""
         turned = np.einsum("tbij,kbj->tki", rotations, self.point_offsets, optimize=True)
         return turned + np.einsum("kb,tbi->tki", self.point_weights, positions)
-
-    def skin(self, rotations: NDArray[np.float64], positions: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the vertices (T x V x 3) of T poses by linear blend skinning."""
-        return skin(self.vertices, self.template.weights, self.heads, rotations, positions)
-
-
-def skin(
-    vertices: NDArray[np.float64],
-    weights: NDArray[np.float64],
-    heads: NDArray[np.float64],
-    rotations: NDArray[np.float64],
-    positions: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Move rest ``vertices`` (V x 3) with T poses of B bones; returns T x V x 3."""
-    shifts = positions - np.einsum("tbij,bj->tbi", rotations, heads)
-    frames, bones = rotations.shape[:2]
-    table = np.concatenate([rotations, shifts[..., None]], axis=-1).transpose(1, 0, 2, 3).reshape(bones, frames * 12)
-    blended = (weights @ table).reshape(len(vertices), frames, 3, 4)
-    moved = np.einsum("vtij,vj->tvi", blended[..., :3], vertices, optimize=True)
-    return moved + blended[..., 3].transpose(1, 0, 2)
 
 
 @lru_cache(maxsize=1)

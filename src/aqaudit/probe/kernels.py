@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warp as wp
 
+# warp compiles these functions from their source; the annotations are warp's.
 # mypy: ignore-errors
 
 wp.set_module_options({"enable_backward": False, "fast_math": True})
@@ -11,7 +12,7 @@ wp.set_module_options({"enable_backward": False, "fast_math": True})
 
 @wp.struct
 class Room:
-    """See :class:`aqaudit.probe.scene.Place`."""
+    """See :class:`aqaudit.probe.room.Place`."""
 
     floor_a: wp.vec3
     floor_b: wp.vec3
@@ -144,12 +145,6 @@ def room_hit(eye: wp.vec3, ray: wp.vec3, room: Room):
     return wp.matrix_from_rows(wp.vec3(far, float(kind), 0.0), colour, normal)
 
 
-# mypy: ignore-errors
-
-
-wp.set_module_options({"enable_backward": False, "fast_math": True})
-
-
 @wp.struct
 class View:
     """A camera: place, axes, focal length in pixels, size; and the box that the body is in."""
@@ -167,7 +162,7 @@ class View:
 
 @wp.struct
 class Light:
-    """See :class:`aqaudit.probe.scene.Lamp`; the lamp's disc is spanned by its two sides."""
+    """See :class:`aqaudit.probe.room.Lamp`; the lamp's disc is spanned by its two sides."""
 
     towards: wp.vec3
     side_a: wp.vec3

@@ -78,10 +78,6 @@ def _low_shoulders(course: Course) -> NDArray[np.float64]:
     return -course.middle("shoulder")[:, 1]
 
 
-def _bent(course: Course) -> NDArray[np.float64]:
-    return _lean(course)
-
-
 def _inward(course: Course, side: str) -> NDArray[np.float64]:
     """Return by how many degrees a thigh points inward of its foot, seen from above."""
     sign = 1.0 if side == "left" else -1.0
@@ -268,8 +264,8 @@ def _sinking(course: Course) -> float:
     return float(off[-part:].mean() - off[:part].mean())
 
 
-_elbow = lambda course, side: _flexion(course, "elbow", side)  # noqa: E731
-_knee = lambda course, side: _flexion(course, "knee", side)  # noqa: E731
+def _bend(course: Course, joint: str) -> NDArray[np.float64]:
+    return (_flexion(course, joint, "left") + _flexion(course, joint, "right")) / 2
 
 
 def _raised(course: Course) -> NDArray[np.float64]:
@@ -284,7 +280,7 @@ _MEASURES: dict[tuple[str, str], Callable[[Course], float]] = {
     ("squat", "weight_shift"): lambda c: _at(_shift(c), _depth(c)),
     ("squat", "rushed_descent"): lambda c: DESCENT_S - _course_time(c, -_mean_of(_thigh_rise, c), rising=True),
     ("press", "arms_not_vertical"): lambda c: _at(_top_tilt(c), _hands_up(c)),
-    ("press", "elbows_bent"): lambda c: _at(_mean_of(_elbow, c), _hands_up(c)),
+    ("press", "elbows_bent"): lambda c: _at(_bend(c, "elbow"), _hands_up(c)),
     ("press", "uneven_arms"): lambda c: _at(_level(c), _hands_up(c)),
     ("press", "leaning_back"): lambda c: _at(-_lean(c), _hands_up(c)),
     ("lunge", "knee_past_toes"): lambda c: _at(_past_toes(c), _depth(c)),
@@ -294,10 +290,10 @@ _MEASURES: dict[tuple[str, str], Callable[[Course], float]] = {
     ("pushup", "hip_sag"): lambda c: _at(_hips_off_line(c), _low_shoulders(c)),
     ("pushup", "hips_high"): lambda c: _at(-_hips_off_line(c), _low_shoulders(c)),
     ("pushup", "elbows_flared"): lambda c: _at(_flare(c), _low_shoulders(c)),
-    ("pushup", "incomplete_range"): lambda c: 100 * (1 - _at(_mean_of(_elbow, c), _low_shoulders(c)) / FULL_PUSHUP),
-    ("hinge", "rounded_back"): lambda c: _at(_rounding(c), _bent(c)),
-    ("hinge", "knees_bent"): lambda c: _at(_mean_of(_knee, c), _bent(c)) - HINGE_KNEES,
-    ("hinge", "incomplete_range"): lambda c: 100 * (1 - _at(_lean(c), _bent(c)) / FULL_HINGE),
+    ("pushup", "incomplete_range"): lambda c: 100 * (1 - _at(_bend(c, "elbow"), _low_shoulders(c)) / FULL_PUSHUP),
+    ("hinge", "rounded_back"): lambda c: _at(_rounding(c), _lean(c)),
+    ("hinge", "knees_bent"): lambda c: _at(_bend(c, "knee"), _lean(c)) - HINGE_KNEES,
+    ("hinge", "incomplete_range"): lambda c: 100 * (1 - _at(_lean(c), _lean(c)) / FULL_HINGE),
     ("stance", "hip_drop"): lambda c: float(_hip_drop(c)[_held(c)].mean()),
     ("stance", "leaning_sideways"): lambda c: float(abs(_side_lean(c)[_held(c)].mean())),
     ("stance", "wobble"): _wobble,
@@ -311,7 +307,7 @@ _MEASURES: dict[tuple[str, str], Callable[[Course], float]] = {
     ("jack", "out_of_time"): _lag,
     ("raise", "arms_too_high"): lambda c: _at(_raised(c), _raised(c)) - 90,
     ("raise", "uneven_arms"): lambda c: _at(_uneven(c), _raised(c)),
-    ("raise", "elbows_bent"): lambda c: _at(_mean_of(_elbow, c), _raised(c)),
+    ("raise", "elbows_bent"): lambda c: _at(_bend(c, "elbow"), _raised(c)),
     ("raise", "rushed_lowering"): lambda c: LOWERING_S - _course_time(c, _raised(c), rising=False),
 }
 

@@ -1,4 +1,4 @@
-"""Movements by name, and the commanded severity made exact by measuring what was moved.
+"""Movements by name: those on hands or forearms are here; and the commanded severity made exact by measuring it.
 
 A movement is a function of body, style, times and *faults*: amounts that its author gave a meaning close to the error's
 unit. What the joints then show is measured (:mod:`aqaudit.probe.measure`) and the amount corrected until it is what was
@@ -33,50 +33,15 @@ from aqaudit.probe.rig import (
     vectors,
 )
 
+Movement = Callable[[BodyMesh, Style, NDArray[np.float64], Mapping[str, float]], Posture]
+
+#: Seconds of every clip, its frames a second and their times.
+DURATION_S, FPS = 2.4, 15.0
+CLIP_TIMES = np.arange(round(DURATION_S * FPS)) / FPS
+#: Exercises done with a dumbbell in each hand.
+DUMBBELLS = frozenset({"press", "hinge", "raise"})
 #: How far the wrist joint is above the floor with the palm on it, and the elbow joint with the forearm on it, metres.
 PALM, FOREARM = 0.062, 0.05
-
-
-def _toes(body: BodyMesh, n: int, half: float, ball_z: float, pitch: float) -> tuple[Legs, NDArray[np.float64]]:
-    """Return legs that stand on the toes, and the place of the ankles in the sagittal plane (y, z)."""
-    ankles, rotations = [], []
-    for place, sign in enumerate(SIGNS):
-        side = "L" if place == 0 else "R"
-        rotation = level_foot(body, np.zeros(n), np.full(n, pitch), place)
-        ball = body.head(f"toe2-1.{side}") - body.head(f"foot.{side}")
-        spot = np.array([sign * half + ball[0], 0.045, ball_z])
-        ankles.append(spot - np.einsum("tij,j->ti", rotation, ball))
-        rotations.append(rotation)
-    legs = Legs(
-        ankle=pairs(*ankles),
-        pole=pairs(*(vectors(np.zeros(n) + 0.03 * sign, -1.0, 0.2) for sign in SIGNS)),
-        foot=pairs(*rotations),
-        toes=np.full((n, 2), pitch - 0.15) * -1.0,
-    )
-    return legs, ankles[0][0, 1:]
-
-
-def _line(
-    size: Lengths, ankle: NDArray[np.float64], rise: NDArray[np.float64], below: ArrayLike
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return hips (T x 3), and the angles of legs and trunk above horizontal, for a body line that rises so steeply.
-
-    ``below`` is how far the hips are under the line from ankles to shoulders, metres (negative: above it).
-    """
-    leg = 0.998 * (size.thigh + size.shank)
-    off = np.broadcast_to(np.asarray(below, dtype=float), rise.shape)
-    legs = rise - np.arcsin(np.clip(off / leg, -0.9, 0.9))
-    trunk = rise + np.arcsin(np.clip(off / size.trunk, -0.9, 0.9))
-    hips = vectors(0.0, ankle[0] + leg * np.sin(legs), ankle[1] + leg * np.cos(legs))
-    return hips, legs, trunk
-
-
-def _trunk(
-    size: Lengths, legs: NDArray[np.float64], trunk: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return how far the pelvis is tilted forward, and the spine's bend that brings the shoulders where they belong."""
-    pelvis = trunk - 0.45 * (trunk - legs)
-    return np.pi / 2 - size.slant - pelvis, -2 * 0.45 * (trunk - legs)
 
 
 def pushup(body: BodyMesh, style: Style, t: NDArray[np.float64], faults: Mapping[str, float]) -> Posture:
@@ -123,13 +88,6 @@ def pushup(body: BodyMesh, style: Style, t: NDArray[np.float64], faults: Mapping
     )
 
 
-def _chord(size: Lengths, flexion: ArrayLike) -> NDArray[np.float64]:
-    """Return the distance from shoulder to wrist of an elbow bent by this angle (radians)."""
-    a, b = size.upper_arm, size.forearm
-    chord: NDArray[np.float64] = np.sqrt(a**2 + b**2 + 2 * a * b * np.cos(flexion))
-    return chord
-
-
 def plank(body: BodyMesh, style: Style, t: NDArray[np.float64], faults: Mapping[str, float]) -> Posture:
     """Forearm plank, held; the hips sink in the course of it where that is the error."""
     n, size = len(t), lengths(body)
@@ -173,11 +131,54 @@ def plank(body: BodyMesh, style: Style, t: NDArray[np.float64], faults: Mapping[
     )
 
 
-Movement = Callable[[BodyMesh, Style, NDArray[np.float64], Mapping[str, float]], Posture]
+def _toes(body: BodyMesh, n: int, half: float, ball_z: float, pitch: float) -> tuple[Legs, NDArray[np.float64]]:
+    """Return legs that stand on the toes, and the place of the ankles in the sagittal plane (y, z)."""
+    ankles, rotations = [], []
+    for place, sign in enumerate(SIGNS):
+        side = "L" if place == 0 else "R"
+        rotation = level_foot(body, np.zeros(n), np.full(n, pitch), place)
+        ball = body.head(f"toe2-1.{side}") - body.head(f"foot.{side}")
+        spot = np.array([sign * half + ball[0], 0.045, ball_z])
+        ankles.append(spot - np.einsum("tij,j->ti", rotation, ball))
+        rotations.append(rotation)
+    legs = Legs(
+        ankle=pairs(*ankles),
+        pole=pairs(*(vectors(np.zeros(n) + 0.03 * sign, -1.0, 0.2) for sign in SIGNS)),
+        foot=pairs(*rotations),
+        toes=np.full((n, 2), pitch - 0.15) * -1.0,
+    )
+    return legs, ankles[0][0, 1:]
 
-#: Seconds of every clip, its frames a second and their times.
-DURATION_S, FPS = 2.4, 15.0
-CLIP_TIMES = np.arange(round(DURATION_S * FPS)) / FPS
+
+def _line(
+    size: Lengths, ankle: NDArray[np.float64], rise: NDArray[np.float64], below: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return hips (T x 3), and the angles of legs and trunk above horizontal, for a body line that rises so steeply.
+
+    ``below`` is how far the hips are under the line from ankles to shoulders, metres (negative: above it).
+    """
+    leg = 0.998 * (size.thigh + size.shank)
+    off = np.broadcast_to(np.asarray(below, dtype=float), rise.shape)
+    legs = rise - np.arcsin(np.clip(off / leg, -0.9, 0.9))
+    trunk = rise + np.arcsin(np.clip(off / size.trunk, -0.9, 0.9))
+    hips = vectors(0.0, ankle[0] + leg * np.sin(legs), ankle[1] + leg * np.cos(legs))
+    return hips, legs, trunk
+
+
+def _trunk(
+    size: Lengths, legs: NDArray[np.float64], trunk: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return how far the pelvis is tilted forward, and the spine's bend that brings the shoulders where they belong."""
+    pelvis = trunk - 0.45 * (trunk - legs)
+    return np.pi / 2 - size.slant - pelvis, -2 * 0.45 * (trunk - legs)
+
+
+def _chord(size: Lengths, flexion: ArrayLike) -> NDArray[np.float64]:
+    """Return the distance from shoulder to wrist of an elbow bent by this angle (radians)."""
+    a, b = size.upper_arm, size.forearm
+    chord: NDArray[np.float64] = np.sqrt(a**2 + b**2 + 2 * a * b * np.cos(flexion))
+    return chord
+
 
 _MOVEMENTS: Mapping[str, Movement] = {
     "squat": standing.squat,
@@ -190,8 +191,6 @@ _MOVEMENTS: Mapping[str, Movement] = {
     "jack": standing.jack,
     "raise": standing.lateral_raise,
 }
-#: Exercises done with a dumbbell in each hand.
-DUMBBELLS = frozenset({"press", "hinge", "raise"})
 
 
 def move(body: BodyMesh, exercise: str, style: Style, times: NDArray[np.float64], faults: Mapping[str, float]) -> Bones:

@@ -1,4 +1,7 @@
-"""What differs between two good repetitions: pace, depth, stance, where the arms are, small sway."""
+"""Who performs, and how: people drawn from pools, and what differs between two good repetitions of theirs.
+
+A person is a body shape and a look; a style is pace, depth, stance, where the arms are, and a small sway.
+"""
 
 from __future__ import annotations
 
@@ -65,6 +68,23 @@ class Performer:
     look: Look
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Style:
+    """Nuisances of one execution. Numbers are in -1 to 1 unless said; ``side`` is 1 (left) or -1."""
+
+    pace: float
+    depth: float
+    width: float
+    turnout: float
+    lean: float
+    arms: float
+    head: float
+    start: float
+    side: int
+    variant: int
+    sway: tuple[float, ...]
+
+
 def generator(*parts: object) -> np.random.Generator:
     """Return a Philox generator of its own for these words and numbers: the same on every machine."""
     text = "\0".join(str(part) for part in parts)
@@ -72,9 +92,9 @@ def generator(*parts: object) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(np.random.SeedSequence([len(text), *(int(word) for word in words)])))
 
 
-def performer(pool: Pool, number: int, seed: int = 0) -> Performer:
+def performer(pool: Pool, number: int) -> Performer:
     """Return person ``number`` of a pool."""
-    draw = generator("performer", pool, seed, number)
+    draw = generator("performer", pool, 0, number)
     woman = (number + int(draw.integers(2))) % 2 if pool == "training" else number % 2
     shape = Shape(
         gender=float(np.clip(woman + (0.12 if woman == 0 else -0.12) * draw.random(), 0, 1)),
@@ -100,36 +120,6 @@ def performer(pool: Pool, number: int, seed: int = 0) -> Performer:
     return Performer(name=f"{pool[0]}{number:03d}", shape=shape, look=look)
 
 
-def linear(colour: str) -> Colour:
-    """Return a colour such as ``#aabbcc`` as linear light."""
-    parts = (int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
-    red, green, blue = (part**2.2 for part in parts)
-    return red, green, blue
-
-
-def _shade(colour: Colour, draw: np.random.Generator) -> Colour:
-    factor = float(draw.uniform(0.85, 1.15))
-    red, green, blue = (min(1.0, part * factor) for part in colour)
-    return red, green, blue
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Style:
-    """Nuisances of one execution. Numbers are in -1 to 1 unless said; ``side`` is 1 (left) or -1."""
-
-    pace: float
-    depth: float
-    width: float
-    turnout: float
-    lean: float
-    arms: float
-    head: float
-    start: float
-    side: int
-    variant: int
-    sway: tuple[float, ...]
-
-
 def style(draw: np.random.Generator) -> Style:
     """Draw a style."""
     values = draw.uniform(-1, 1, 8)
@@ -146,6 +136,19 @@ def style(draw: np.random.Generator) -> Style:
         variant=int(draw.integers(3)),
         sway=tuple(float(part) for part in draw.uniform(0, 2 * np.pi, 4)),
     )
+
+
+def linear(colour: str) -> Colour:
+    """Return a colour such as ``#aabbcc`` as linear light."""
+    parts = (int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
+    red, green, blue = (part**2.2 for part in parts)
+    return red, green, blue
+
+
+def _shade(colour: Colour, draw: np.random.Generator) -> Colour:
+    factor = float(draw.uniform(0.85, 1.15))
+    red, green, blue = (min(1.0, part * factor) for part in colour)
+    return red, green, blue
 
 
 def ease(share: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,10 +9,9 @@ from typing import Literal, get_args
 import numpy as np
 
 from aqaudit.core.records import BadInput, nearest
-from aqaudit.probe import scene
 from aqaudit.probe.errors import EXERCISES, Error, Exercise, checked_severity, chosen
-from aqaudit.probe.performers import Pool, generator, performer, style
-from aqaudit.probe.scene import Spec, drawn_camera, severities
+from aqaudit.probe.performers import Pool, generator, performer
+from aqaudit.probe.scene import Spec, drawn_spec, severities
 
 Recipe = Literal["bundled", "families", "standard", "twins", "conflict"]
 Twin = Literal["none", "mirrored", "reversed"]
@@ -109,17 +108,7 @@ def _bundled_kinds(kinds: list[tuple[Exercise, Error]]) -> list[tuple[Exercise, 
 
 def _scene(seed: int, key: str, one: Exercise, error: Error, pool: Pool, number: int) -> Spec:
     draw = generator("scene", seed, one.name, error.id, key)
-    person = performer(pool, number)
-    return Spec(
-        exercise=one.name,
-        error=error.id,
-        severity=0.0,
-        performer=person,
-        style=style(draw),
-        camera=drawn_camera(person, one.name, error, draw),
-        place=scene.place(draw),
-        lamp=scene.lamp(draw),
-    )
+    return drawn_spec(one, error, 0.0, performer(pool, number), draw)
 
 
 def _bundled(seed: int, kinds: list[tuple[Exercise, Error]]) -> Iterator[ClipPlan]:

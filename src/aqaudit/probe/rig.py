@@ -9,12 +9,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from aqaudit.probe.body import BodyMesh, X, Y, Z, across, align, apply, swing, turn, twist_between, two_bones, unit
 
+#: Which way x goes outwards on the left and on the right.
+SIGNS = (1.0, -1.0)
+RAD = np.pi / 180
 _SIDES = ("L", "R")
 _SPINE = ("spine05", "spine04", "spine03", "spine02", "spine01")
 _NECK = ("neck01", "neck02", "neck03", "head")
 #: Shares of a bend among the spine's five joints, from the pelvis up: even, and rounded between ribs and pelvis.
-EVEN = (0.2, 0.2, 0.2, 0.2, 0.2)
-ROUNDED = (0.1, 0.25, 0.3, 0.25, 0.1)
+_EVEN = (0.2, 0.2, 0.2, 0.2, 0.2)
+_ROUNDED = (0.1, 0.25, 0.3, 0.25, 0.1)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -111,7 +114,7 @@ class _Solver:
         for side in _SIDES:
             self.put(f"pelvis.{side}", p.pelvis, self.carried(f"pelvis.{side}", "root"))
         above = "root"
-        for name, share, rounding in zip(_SPINE, EVEN, ROUNDED, strict=True):
+        for name, share, rounding in zip(_SPINE, _EVEN, _ROUNDED, strict=True):
             forward = share * p.spine[:, 0] + (0 if p.extra_curve is None else rounding * p.extra_curve)
             local = tilt(forward, share * p.spine[:, 1], share * p.spine[:, 2])
             self.put(name, self.rotation(above) @ local, self.carried(name, above))
@@ -230,10 +233,6 @@ def level_foot(body: BodyMesh, yaw: NDArray[np.float64], pitch: NDArray[np.float
     pointing = body.head(f"toe2-1.{side}") - body.head(f"foot.{side}")
     rest = np.arctan2(pointing[0] * sign, pointing[2])
     return turn(Y, sign * (yaw - rest) + 0 * pitch) @ turn(apply(turn(Y, np.array(sign * rest)), X), pitch + 0 * yaw)
-
-
-SIGNS = (1.0, -1.0)
-RAD = np.pi / 180
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -355,7 +354,6 @@ def swung_arms(
     forearms: list[NDArray[np.float64]],
     poles: list[NDArray[np.float64]],
     palms: list[NDArray[np.float64]],
-    hands: list[NDArray[np.float64]] | None = None,
 ) -> Arms:
     """Return arms with given directions of upper arm and forearm; ``poles`` say where straight elbows would point."""
     flexions, bends = [], []
@@ -371,7 +369,6 @@ def swung_arms(
         palm=pairs(*palms),
         upper=pairs(*(unit(part) for part in uppers)),
         flexion=pairs(*flexions),
-        hand=None if hands is None else pairs(*hands),
     )
 
 

@@ -1,4 +1,7 @@
-"""Standing movements that are about the arms: overhead press, lateral raise, jumping jack."""
+"""Movements on the feet: squat, hip hinge, lunge, single-leg stance, overhead press, lateral raise, jumping jack.
+
+Each is a function as :mod:`aqaudit.probe.motions` describes it: body, style, times (seconds) and faults to a posture.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +30,9 @@ from aqaudit.probe.rig import (
     tilt,
     vectors,
 )
+
+#: Seconds of one jumping jack, and its hop in metres.
+JACK_S, HOP = 1.12, 0.05
 
 
 def squat(body: BodyMesh, style: Style, t: NDArray[np.float64], faults: Mapping[str, float]) -> Posture:
@@ -220,7 +226,7 @@ def press(body: BodyMesh, style: Style, t: NDArray[np.float64], faults: Mapping[
     bent = faults.get("elbows_bent", 4 + 2 * style.depth) * RAD
     uneven = faults.get("uneven_arms", 0.0) * RAD
     uppers, forearms, elevations = [], [], []
-    for place, sign in enumerate(SIGNS):
+    for sign in SIGNS:
         late = uneven if sign == style.side else 0.0
         # how far the upper arm is from straight up, and the forearm with it
         upper = (118 - 5 * style.width) * RAD * (1 - p) + (tilted + bent + late) * p
@@ -229,7 +235,6 @@ def press(body: BodyMesh, style: Style, t: NDArray[np.float64], faults: Mapping[
         uppers.append(unit(vectors(sign * np.sin(upper) * np.cos(ahead), np.cos(upper), np.sin(upper) * np.sin(ahead))))
         forearms.append(unit(vectors(sign * np.sin(lower), np.cos(lower), 0.04 * (1 - p))))
         elevations.append(np.pi - upper)
-        del place
     arch = faults.get("leaning_back", 1.0 + style.lean) * RAD * p
     half = size.half_hips * (1.25 + 0.15 * style.width)
     drift = sway(style, t, 0.003)
@@ -287,10 +292,6 @@ def lateral_raise(body: BodyMesh, style: Style, t: NDArray[np.float64], faults: 
         reach=np.zeros((n, 2)),
         curl=1.1,
     )
-
-
-#: Seconds of one jumping jack, and its hop in metres.
-JACK_S, HOP = 1.12, 0.05
 
 
 def jack(body: BodyMesh, style: Style, t: NDArray[np.float64], faults: Mapping[str, float]) -> Posture:

@@ -1,7 +1,8 @@
-"""Guidelines: what the strategy ``guideline`` says of an action, in the data set's own criteria, errors and questions.
+"""Framing: the same fact in positive, in negative or in neutral words, and what a guideline says of an action.
 
-Data sets that only have scores carry no text of that kind; for those AQAudit knows by name, what their judges look at
-is written in ``templates/judging.v1.md`` (re-created from the rules of the sports, in short sentences).
+Data sets that only have scores carry no text for the strategy ``guideline``; for those AQAudit knows by name, what
+their judges look at is written in ``templates/judging.v1.md`` (re-created from the rules of the sports, in short
+sentences).
 """
 
 from __future__ import annotations
@@ -9,26 +10,25 @@ from __future__ import annotations
 from aqaudit.core.records import LETTERS, TRUE_FALSE, AnswerWords, Dataset, Framing, Kind, Question
 from aqaudit.prompts import template
 
-_DEFAULT: dict[Kind, Framing] = {"detect": "negative"}
 _WORDED: frozenset[Kind] = frozenset({"verify", "detect", "prefer"})
 
 
-def framings(kind: Kind, asked: tuple[Framing, ...] | None) -> tuple[Framing, ...]:
-    """Return the framings in which a kind of question is asked.
+def wordings(
+    kind: Kind, framings: tuple[Framing, ...] | None, answer_words: tuple[AnswerWords, ...]
+) -> list[tuple[Framing, AnswerWords]]:
+    """Return the framings and answer words in which a kind of question is asked, given those that a grid names.
 
     Without a wish: negative for ``detect`` (it asks whether an error is there), else positive. ``choose`` and ``score``
-    have one wording only and are asked once, recorded as positive.
+    have one wording only and are asked once, recorded as positive. Answer words are for statements; neutral ones are
+    answered with a letter only.
     """
-    if asked is None:
-        return (_DEFAULT.get(kind, "positive"),)
-    return asked if kind in _WORDED else ("positive",)
-
-
-def words_of(kind: Kind, framing: Framing, asked: tuple[AnswerWords, ...]) -> tuple[AnswerWords, ...]:
-    """Return the answer words in which a kind of question is asked: neutral ones are answered with a letter only."""
+    put: tuple[Framing, ...] = framings if framings is not None and kind in _WORDED else ("positive",)
+    if framings is None and kind == "detect":
+        put = ("negative",)
     if kind not in {"verify", "detect"}:
-        return asked[:1]
-    return ("a_b",) if framing == "neutral" else asked
+        return [(framing, answer_words[0]) for framing in put]
+    lettered: tuple[AnswerWords, ...] = ("a_b",)
+    return [(framing, words) for framing in put for words in (lettered if framing == "neutral" else answer_words)]
 
 
 def statement(question: Question, framing: Framing) -> str:
@@ -58,9 +58,6 @@ def option_words(question: Question, words: AnswerWords) -> tuple[str, ...]:
             return ()
 
 
-JUDGING = "judging"
-
-
 def guideline(dataset: Dataset, action: str, kind: Kind, framing: Framing) -> tuple[str, ...]:
     """Return the sentences of the guideline for an action, in the order the data set declares them.
 
@@ -86,7 +83,7 @@ def guideline(dataset: Dataset, action: str, kind: Kind, framing: Framing) -> tu
 
 def _judging(dataset: str, action: str) -> tuple[str, ...]:
     """Return the section of a data set whose word, where it has one, is a word of the action."""
-    for title, steps in template.load(JUDGING).sections.items():
+    for title, steps in template.load("judging").sections.items():
         name, _, word = title.partition(" ")
         if name == dataset and (not word or word in action.split()):
             return tuple(line.removeprefix("- ") for line in steps[0].text.splitlines() if line)

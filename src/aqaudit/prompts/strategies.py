@@ -24,7 +24,7 @@ from aqaudit.core.records import (
 from aqaudit.prompts import template
 from aqaudit.prompts.framing import statement
 from aqaudit.prompts.shots import Shot
-from aqaudit.prompts.template import WORDING, calls, fill, load, parts
+from aqaudit.prompts.template import WORDING, fill, load, parts
 
 Medium = Literal["image", "frames", "video", "pose_text"]
 
@@ -115,13 +115,7 @@ def check(strategy: str, kind: Kind, framing: Framing) -> None:
     BadInput
         It has none, or the strategy is not known.
     """
-    load(strategy).section(*_sections(kind, framing))
-
-
-def _sections(kind: Kind, framing: Framing) -> tuple[str, ...]:
-    whole = "pair" if kind == "prefer" else "single"
-    # Neutral wording of a statement is no statement: the plain section of the kind would not fit it.
-    return (f"{kind} {framing}", whole) if framing == "neutral" else (f"{kind} {framing}", kind, whole)
+    load(strategy).calls(kind, framing)
 
 
 def _put(
@@ -158,10 +152,9 @@ def _put(
 @lru_cache(maxsize=4096)
 def _chain(strategy: str, put: _Put) -> Chain:
     texts, fields = load(strategy), _fields(put)
-    steps = calls(texts.section(*_sections(put.kind, put.framing)))
     return Chain(
-        prompt_id=_id(strategy, put),
-        steps=tuple(Step(name=step.name, parts=parts(step.text, fields)) for step in steps),
+        prompt_id=f"{texts.id}+{load(WORDING).id}/{put.kind}",
+        steps=tuple(Step(name=c.name, parts=parts(c.text, fields)) for c in texts.calls(put.kind, put.framing)),
     )
 
 
@@ -175,13 +168,14 @@ def _with_examples(strategy: str, put: _Put, examples: Sequence[tuple[_Put, str]
                 made.append(Slot(name="shot", step=places))
             else:
                 made.append(part)
-    return Chain(prompt_id=_id(strategy, put), steps=(Step(name=name, parts=(*made, *after)),))
+    prompt_id = f"{load(strategy).id}+{load(WORDING).id}/{put.kind}"
+    return Chain(prompt_id=prompt_id, steps=(Step(name=name, parts=(*made, *after)),))
 
 
 @lru_cache(maxsize=4096)
 def _around_examples(strategy: str, put: _Put) -> tuple[str, tuple[str | Slot, ...], tuple[str | Slot, ...]]:
     fields = _fields(put)
-    [step] = calls(load(strategy).section(*_sections(put.kind, put.framing)))
+    [step] = load(strategy).calls(put.kind, put.framing)
     before, _, after = step.text.partition(_SHOTS)
     return step.name, parts(before, fields), parts(after, fields)
 
@@ -192,10 +186,6 @@ def _example(strategy: str, put: _Put, number: int, right: str) -> tuple[str | S
     return parts(text, {**_fields(put), "number": str(number), "right_answer": right})
 
 
-def _id(strategy: str, put: _Put) -> str:
-    return f"{load(strategy).id}+{load(WORDING).id}/{put.kind}"
-
-
 @lru_cache(maxsize=4096)
 def _fields(put: _Put) -> dict[str, str]:
     wording, kind, framing = load(WORDING), put.kind, put.framing
@@ -203,9 +193,13 @@ def _fields(put: _Put) -> dict[str, str]:
     form: str = kind
     if judged:
         form = "letter" if framing == "neutral" else put.answer_words + (" turned" if put.turned else "")
+    # What is told of the performances stands in paragraphs of its own; of two, each is named by its letter.
+    told = put.context
+    if len(told) > 1:
+        told = tuple(f"Performance {letter}: {text}" if text else "" for letter, text in zip("AB", told, strict=True))
     fields = {
         "action": put.action,
-        "context": _told(put.context),
+        "context": "".join(f"\n\n{text}" for text in told if text),
         "statement": put.statements[0] if put.statements else "",
         "question": put.text,
         "aspect": put.text,
@@ -220,18 +214,10 @@ def _fields(put: _Put) -> dict[str, str]:
     name = f"question {named} {framing}"
     fields["asked"] = fill(wording.text(name if name in wording.sections else f"question {named}"), fields)
     if put.guideline:
-        told = kind if kind in {"choose", "score"} else framing
+        about = kind if kind in {"choose", "score"} else framing
         listed = "\n".join(f"- {sentence}" for sentence in put.guideline)
-        fields["guideline"] = fill(wording.text(f"guideline {told}"), {"guideline_list": listed})
+        fields["guideline"] = fill(wording.text(f"guideline {about}"), {"guideline_list": listed})
     return fields
-
-
-def _told(context: tuple[str, ...]) -> str:
-    """Return what is told of the performances as paragraphs of their own, nothing where there is nothing to tell."""
-    if len(context) == 1:
-        return f"\n\n{context[0]}" if context[0] else ""
-    told = (f"Performance {letter}: {text}" for letter, text in zip("AB", context, strict=True) if text)
-    return "".join(f"\n\n{one}" for one in told)
 
 
 def _order_of(shot: Shot, framing: Framing, answer_words: AnswerWords) -> tuple[int, ...]:

@@ -19,9 +19,75 @@ from importlib.resources import files
 from pathlib import Path
 
 from aqaudit.core.plugins import PlugIns
-from aqaudit.core.records import BadInput, Slot, nearest
+from aqaudit.core.records import BadInput, Framing, Kind, Slot, nearest
 
+WORDING = "wording"
+#: Files beside those of the strategies.
+_SHARED = frozenset({WORDING, "judging", "trace_judge", "trace_tests"})
+#: Separates a strategy's name from its switches: ``two_step:shown+text``.
+_SWITCHED, _AND = ":", "+"
+
+_FILE = re.compile(r"(?P<name>[a-z_]+)\.v(?P<version>\d+)\.md")
+_SLOT = re.compile(r"\{(first|second|step (\d+))\}")
+_FIELD = re.compile(r"\{([a-z_]+)\}")
+_STEP = re.compile(r"^## step (\w+)(?: \((\w+)\))?$", re.MULTILINE)
+
+
+#: Characters of the longest file of a plug-in.
 _LONGEST = 100_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemplateStep:
+    """One call of a section as its file has it; ``switch`` names the version where there are several."""
+
+    name: str
+    switch: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """One template file: its name with version, and the steps of each section."""
+
+    id: str
+    about: str
+    sections: Mapping[str, tuple[TemplateStep, ...]]
+
+    def text(self, name: str) -> str:
+        """Return the text of a section that is a single piece of wording."""
+        if name not in self.sections:
+            raise BadInput(f"prompt template {self.id} has no section '{name}'{nearest(name, self.sections)}")
+        return self.sections[name][0].text
+
+    def calls(self, kind: Kind, framing: Framing) -> list[TemplateStep]:
+        """Return the calls that ask a kind of question in a framing, each in the version that is meant.
+
+        Raises
+        ------
+        BadInput
+            The template has no wording for it.
+        """
+        whole = "pair" if kind == "prefer" else "single"
+        # Neutral wording of a statement is not a statement: the plain section of the kind would not fit it.
+        names = (f"{kind} {framing}", whole) if framing == "neutral" else (f"{kind} {framing}", kind, whole)
+        title = next((name for name in names if name in self.sections), None)
+        if title is None:
+            raise BadInput(f"prompt template {self.id} has no section '{whole}'{nearest(whole, self.sections)}")
+        meant: dict[str, TemplateStep] = {}
+        for step in self.sections[title]:
+            meant.setdefault(step.name, step)
+        return list(meant.values())
+
+    def switches(self) -> tuple[tuple[str, ...], ...]:
+        """Return, for each call that comes in several versions, their names; the first is the default."""
+        for steps in self.sections.values():
+            by_name: dict[str, list[str]] = {}
+            for step in steps:
+                by_name.setdefault(step.name, []).append(step.switch)
+            if several := tuple(tuple(versions) for versions in by_name.values() if len(versions) > 1):
+                return several
+        return ()
 
 
 def _read(name: str, offered: object) -> tuple[int, str] | None:
@@ -52,56 +118,6 @@ PLUG_INS = PlugIns(
     built_in=_built_in,
     read=_read,
 )
-
-WORDING = "wording"
-#: Files beside those of the strategies.
-_SHARED = frozenset({WORDING, "judging", "trace_judge", "trace_tests"})
-#: Separates a strategy's name from its switches: ``two_step:shown+text``.
-_SWITCHED, _AND = ":", "+"
-
-_FILE = re.compile(r"(?P<name>[a-z_]+)\.v(?P<version>\d+)\.md")
-_SLOT = re.compile(r"\{(first|second|step (\d+))\}")
-_FIELD = re.compile(r"\{([a-z_]+)\}")
-_STEP = re.compile(r"^## step (\w+)(?: \((\w+)\))?$", re.MULTILINE)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TemplateStep:
-    """One call of a section as its file has it; ``switch`` names the version where there are several."""
-
-    name: str
-    switch: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Template:
-    """One template file: its name with version, and the steps of each section."""
-
-    id: str
-    about: str
-    sections: Mapping[str, tuple[TemplateStep, ...]]
-
-    def section(self, *names: str) -> tuple[TemplateStep, ...]:
-        """Return the first section that exists among ``names``."""
-        for name in names:
-            if name in self.sections:
-                return self.sections[name]
-        raise BadInput(f"prompt template {self.id} has no section '{names[-1]}'{nearest(names[-1], self.sections)}")
-
-    def text(self, name: str) -> str:
-        """Return the text of a section that is a single piece of wording."""
-        return self.section(name)[0].text
-
-    def switches(self) -> tuple[tuple[str, ...], ...]:
-        """Return, for each call that comes in several versions, their names; the first is the default."""
-        for steps in self.sections.values():
-            by_name: dict[str, list[str]] = {}
-            for step in steps:
-                by_name.setdefault(step.name, []).append(step.switch)
-            if several := tuple(tuple(versions) for versions in by_name.values() if len(versions) > 1):
-                return several
-        return ()
 
 
 @cache
@@ -150,19 +166,16 @@ def load(name: str) -> Template:
         return _switched(load(plain), tuple(chosen.split(_AND)))
     version, text = _newest()[plain]
     about, *rest = re.split(r"^# (.+)$", text, flags=re.MULTILINE)
-    titles, bodies = rest[::2], rest[1::2]
-    sections = {title.strip(): _steps(body) for title, body in zip(titles, bodies, strict=True)}
+    sections: dict[str, tuple[TemplateStep, ...]] = {}
+    for title, body in zip(rest[::2], rest[1::2], strict=True):
+        head, *named = _STEP.split(body)
+        if not named:  # a section without steps is one call
+            named = ["answer", "", head]
+        sections[title.strip()] = tuple(
+            TemplateStep(name=step, switch=switch or "", text=words.strip())
+            for step, switch, words in zip(named[::3], named[1::3], named[2::3], strict=True)
+        )
     return Template(id=f"{plain}.v{version}", about=about.strip(), sections=sections)
-
-
-def _steps(body: str) -> tuple[TemplateStep, ...]:
-    head, *rest = _STEP.split(body)
-    if not rest:
-        return (TemplateStep(name="answer", switch="", text=head.strip()),)
-    return tuple(
-        TemplateStep(name=name, switch=switch or "", text=text.strip())
-        for name, switch, text in zip(rest[::3], rest[1::3], rest[2::3], strict=True)
-    )
 
 
 def _switched(template: Template, chosen: tuple[str, ...]) -> Template:
@@ -176,21 +189,16 @@ def _in_order(steps: tuple[TemplateStep, ...], chosen: tuple[str, ...]) -> tuple
     return tuple(sorted(steps, key=lambda step: (names.index(step.name), step.switch not in chosen)))
 
 
-def calls(steps: tuple[TemplateStep, ...]) -> list[TemplateStep]:
-    """Return one version of each call: the first one."""
-    first: dict[str, TemplateStep] = {}
-    for step in steps:
-        first.setdefault(step.name, step)
-    return list(first.values())
-
-
 def fill(text: str, fields: Mapping[str, str]) -> str:
     """Put ``fields`` into the placeholders of ``text``; values are never looked at for placeholders themselves."""
-    return _FIELD.sub(lambda match: fields.get(match[1], match[0]), text)
+    pieces = _FIELD.split(text)  # text, name, text, name, ...
+    for at in range(1, len(pieces), 2):
+        pieces[at] = fields.get(pieces[at], f"{{{pieces[at]}}}")
+    return "".join(pieces)
 
 
 def parts(text: str, fields: Mapping[str, str]) -> tuple[str | Slot, ...]:
-    """Split a step's text at its slots and fill the rest, keeping the order; empty stretches are left out."""
+    """Split a step's text at its slots and fill the rest, keeping the order; empty pieces are left out."""
     result: list[str | Slot] = []
     end = 0
     for match in _SLOT.finditer(text):

@@ -10,8 +10,7 @@ import polars as pl
 
 from aqaudit.core.text import short
 from aqaudit.reporting import svg
-from aqaudit.reporting.svg import BAR, LEFT, ROW, WIDTH, Figure, Mark
-from aqaudit.reporting.tables import Table
+from aqaudit.reporting.svg import BAR, LEFT, ROW, WIDTH, Figure
 from aqaudit.reporting.verdicts import number
 
 _BINS = 12
@@ -57,7 +56,7 @@ def _claims(rows: pl.DataFrame, title: str) -> Figure:
         if total
     ]
     columns = ("truth", "answers", "says correct", "says error", "no verdict")
-    return _figure("stacked", title, " ".join(sentences), body, y + 24, columns, tuple(rows_))
+    return svg.figure(title, " ".join(sentences), body, y + 24, columns, tuple(rows_))
 
 
 def _options(rows: pl.DataFrame, title: str) -> Figure:
@@ -92,7 +91,7 @@ def _options(rows: pl.DataFrame, title: str) -> Figure:
         y += 34
     body += svg.legend(y + 12, (("truth", "truth"), ("a", "answers given")))
     alt = " ".join(f"{short(o, 40)}: true for {t:,}, answered {a:,} times." for o, t, a in counts)
-    return _figure("bars", title, alt, body, y + 24, ("option", "truth", "answers given"), tuple(counts), note)
+    return svg.figure(title, alt, body, y + 24, ("option", "truth", "answers given"), tuple(counts), note=note)
 
 
 def _histogram(rows: pl.DataFrame, title: str) -> Figure:
@@ -132,7 +131,7 @@ def _histogram(rows: pl.DataFrame, title: str) -> Figure:
         f"{len(set(said)):,} different values were given; {missing:,} answers held no score."
     )
     note = f"{outside:,} scores outside the scale are counted at its ends." if outside else ""
-    return _figure("bars", title, alt, body, y + 12, ("score", "truth", "answers given"), table, note)
+    return svg.figure(title, alt, body, y + 12, ("score", "truth", "answers given"), table, note=note)
 
 
 def _range(rows: pl.DataFrame, gold: list[float], said: list[float]) -> tuple[float, float]:
@@ -153,26 +152,3 @@ def _spread(what: str, values: list[float]) -> str:
     if not values:
         return f"{what}: none."
     return f"{what} run from {number(min(values))} to {number(max(values))}, mean {number(sum(values) / len(values))}."
-
-
-def _figure(
-    mark: Mark,
-    title: str,
-    alt: str,
-    body: list[str],
-    height: float,
-    columns: tuple[str, ...],
-    rows: tuple[tuple[str | int, ...], ...],
-    note: str = "",
-) -> Figure:
-    # Where bars add up to all answers, the column of sums is not drawn.
-    series = columns[2:] if mark == "stacked" else columns[1:]
-    return Figure(
-        title=title,
-        alt=alt,
-        svg=svg.svg("".join(body), WIDTH, height, title, alt),
-        table=Table(name="", caption=title, columns=columns, rows=rows, numbers=frozenset(columns[1:])),
-        mark=mark,
-        series=series,
-        note=note,
-    )

@@ -13,128 +13,17 @@ from pathlib import Path
 import polars as pl
 from PIL import Image
 
-from aqaudit.audits.finding import Finding, Verdict
+from aqaudit.audits.finding import Finding
 from aqaudit.core.auxiliary import AuxiliaryTables
 from aqaudit.core.outcome import outcome
 from aqaudit.core.text import clean
 from aqaudit.reporting.figures import motion
 from aqaudit.reporting.svg import Figure
+from aqaudit.reporting.verdicts import VERDICT_ORDER
 from aqaudit.reporting.wording import TracedStep, answer_words, cell_words, traced, truth_words
 
-#: Frames are shown up to this size in pixels (width, height).
-THUMBNAIL = (400, 112)
-MOST_FRAMES = 6
-_QUALITY = 62
-_MOST_PIXELS = 40_000_000
-#: All pictures of a page together, as base64 text, in bytes.
-BUDGET = 2_200_000
-_HASH = re.compile(r"[0-9a-f]{64}")
-_VIDEO = (".mp4", ".mov", ".webm", ".mkv", ".avi")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
-    """A frame as a ``data:`` address, small enough for the page; ``id`` is its name in the page."""
-
-    id: str
-    uri: str
-    width: int
-    height: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Placed:
-    """A picture where it is shown: ``place`` counts the frames sent from 1."""
-
-    picture: Picture
-    place: int
-    alt: str
-
-
-class Album:
-    """The pictures of a page: read from the folder of stored media, as long as the budget lasts.
-
-    Of the data sets that are ``hidden`` there are none.
-    """
-
-    def __init__(self, media: Path | None, *, hidden: frozenset[str] = frozenset(), budget: int = BUDGET) -> None:
-        self._media = media if media is not None and media.is_dir() else None
-        self._hidden = hidden
-        self._left = budget
-        self._known: dict[str, Picture | None] = {}
-
-    @property
-    def pictures(self) -> list[Picture]:
-        """Every picture that is shown, in the order of first use."""
-        return [picture for picture in self._known.values() if picture is not None]
-
-    def strip(self, dataset: object, sent: object) -> tuple[tuple[Placed, ...], str]:
-        """Return evenly spaced frames of what was sent with one answer, and a note on what is not shown."""
-        if dataset in self._hidden:
-            return (), "Pictures of this data set may not be shown."
-        # Names from the table become paths: only what is a hash may.
-        hashes = [h for h in sent if isinstance(h, str) and _HASH.fullmatch(h)] if isinstance(sent, list) else []
-        if not hashes:
-            return (), "No pictures were sent, or their hashes are not recorded."
-        if self._media is None:
-            return (), "The pictures are not beside these answers."
-        notes: list[str] = []
-        places = list(range(len(hashes)))
-        if len(hashes) > MOST_FRAMES:
-            places = [round(i * (len(hashes) - 1) / (MOST_FRAMES - 1)) for i in range(MOST_FRAMES)]
-            notes.append(f"{MOST_FRAMES} of the {len(hashes):,} frames sent, evenly spaced.")
-        shown: list[Placed] = []
-        for place in places:
-            picture, why = self._picture(hashes[place])
-            if picture is None:
-                notes.append(why)
-                continue
-            alt = f"Frame {place + 1} of {len(hashes)} sent"
-            shown.append(Placed(picture=picture, place=place + 1, alt=alt))
-        return tuple(shown), " ".join(dict.fromkeys(notes))
-
-    def _picture(self, sha: str) -> tuple[Picture | None, str]:
-        if self._known.get(sha) is not None:
-            return self._known[sha], ""
-        folder = _folder(self._media, sha)
-        if any((folder / f"{sha}{suffix}").is_file() for suffix in _VIDEO):
-            return None, "The clip was sent as a video file, which is not shown here."
-        small = _thumbnail(folder / f"{sha}.jpg") or _thumbnail(folder / f"{sha}.png")
-        if small is None:
-            return None, "A picture is missing or could not be read."
-        uri, wide, high = small
-        if len(uri) > self._left:
-            return None, "More pictures would make this page too large."
-        self._left -= len(uri)
-        # The first digits of a hash name a picture; the whole would be most of a short page.
-        self._known[sha] = Picture(id=f"f-{sha[:16]}", uri=uri, width=wide, height=high)
-        return self._known[sha], ""
-
-
-def _folder(media: Path | None, sha: str) -> Path:
-    if media is None:
-        raise ValueError("pictures are looked for only where there is a folder of media")
-    return media / sha[:2]
-
-
-def _thumbnail(path: Path) -> tuple[str, int, int] | None:
-    if not path.is_file() or path.is_symlink():
-        return None
-    try:
-        with warnings.catch_warnings(), Image.open(path, formats=("JPEG", "PNG")) as image:
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            if image.width * image.height > _MOST_PIXELS:
-                return None
-            # Before anything else touches the pixels, so that a large JPEG is decoded at a fraction of its size.
-            image.thumbnail(THUMBNAIL)
-            small = image.convert("RGB")
-        out = io.BytesIO()
-        small.save(out, "JPEG", quality=_QUALITY)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning):
-        return None
-    return f"data:image/jpeg;base64,{base64.b64encode(out.getvalue()).decode()}", small.width, small.height
-
-
+#: Answers with the same of these are to one question and shown together.
+ITEM = ("dataset", "question_id", "performance_id", "other_id")
 #: Questions, and answers to all of them together, that a page shows.
 MOST_ITEMS = 120
 MOST_ANSWERS = 720
@@ -143,69 +32,6 @@ MOST_OF_ITEM = 24
 #: Answers taken of each finding that names some, and of each scope and outcome.
 _OF_FINDING = 3
 _OF_SCOPE = 2
-_WORST_FIRST: tuple[Verdict, ...] = ("fail", "warn", "cannot_tell", "ok", "skipped")
-ITEM = ("dataset", "question_id", "performance_id", "other_id")
-
-
-def sampled(frame: pl.DataFrame, findings: Sequence[Finding]) -> tuple[list[pl.DataFrame], list[int]]:
-    """Return the answers to each question that is shown, and how many of its answers are left out.
-
-    Questions that the worst findings point to come first; where there are few questions, all are shown. Which ones is
-    decided by findings and answer keys alone, so the same answers give the same examples.
-
-    Parameters
-    ----------
-    frame
-        Answers, sorted by answer key.
-    findings
-        What the audits say; their ``rows`` are answers worth showing.
-    """
-    if frame.is_empty():
-        return [], []
-    marked = frame.with_columns(outcome().alias("outcome"), _item().alias("item"))
-    item_of = dict(zip(marked["answer_key"].to_list(), marked["item"].to_list(), strict=True))
-    order = list(dict.fromkeys(_wanted(marked, findings, item_of)))[:MOST_ITEMS]
-    groups = marked.filter(pl.col("item").is_in(order)).partition_by("item", as_dict=True, maintain_order=True)
-    named = {key for finding in findings for key in finding.rows}
-    shown: list[pl.DataFrame] = []
-    left_out: list[int] = []
-    room = MOST_ANSWERS
-    cell = [c for c in ("model", "view", "strategy", "perturbation", "framing", "answer_key") if c in frame.columns]
-    for item in order:
-        whole = groups[(item,)]
-        rows = whole.sort(~pl.col("answer_key").is_in(list(named)), "answer_key").head(MOST_OF_ITEM)
-        if rows.height > room:
-            break
-        room -= rows.height
-        # What was asked of the clip as it is comes before what was asked of a spoilt one.
-        shown.append(rows.sort(pl.col("perturbation") != "none", *cell, nulls_last=True))
-        left_out.append(whole.height - rows.height)
-    return shown, left_out
-
-
-def _wanted(marked: pl.DataFrame, findings: Iterable[Finding], item_of: dict[str, str]) -> Iterator[str]:
-    by_severity = sorted(
-        (f for f in findings if f.rows),
-        key=lambda f: (not f.headline, _WORST_FIRST.index(f.verdict), f.audit, f.measure, sorted(f.scope.items())),
-    )
-    for finding in by_severity:
-        yield from [item_of[key] for key in finding.rows if key in item_of][:_OF_FINDING]
-    scope = [c for c in ("model", "dataset", "task", "kind", "view", "strategy") if c in marked.columns]
-    firsts = (
-        marked.sort("answer_key")
-        .with_columns(pl.int_range(pl.len()).over([*scope, "outcome"]).alias("turn"))
-        .filter(pl.col("turn") < _OF_SCOPE)
-        .sort("turn", *scope, "outcome", nulls_last=True)
-    )
-    yield from firsts["item"].to_list()
-    # The rest by the hash that names an answer: a draw that nobody chose and that is the same every time.
-    yield from marked.group_by("item").agg(pl.col("answer_key").min()).sort("answer_key")["item"].to_list()
-
-
-def _item() -> pl.Expr:
-    """Return one text a question: answers with the same one are shown together."""
-    return pl.concat_str([pl.col(name).cast(pl.String).fill_null("") for name in ITEM], separator="\x1f")
-
 
 #: Text of all answers together, in characters; beyond it each text is cut shorter.
 _TEXT = 900_000
@@ -218,6 +44,16 @@ _CELL = (
 )
 _OF_QUESTION = ("question_id", "performance_id", "other_id", "performer", "video", "kind", "split", "options")
 _OF_ANSWER = ("frames_sent", "fps_sent", "prompt_id", "finish_reason", "parse", "answered", "p_correct", "answer_key")
+
+#: Frames are shown up to this size in pixels (width, height).
+THUMBNAIL = (400, 112)
+MOST_FRAMES = 6
+#: All pictures of a page together, as base64 text, in bytes.
+BUDGET = 2_200_000
+_QUALITY = 62
+_MOST_PIXELS = 40_000_000
+_HASH = re.compile(r"[0-9a-f]{64}")
+_VIDEO = (".mp4", ".mov", ".webm", ".mkv", ".avi")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,6 +109,25 @@ class Browser:
     questions: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A frame as a ``data:`` address, small enough for the page; ``id`` is its name in the page."""
+
+    id: str
+    uri: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """A picture where it is shown: ``place`` counts the frames sent from 1."""
+
+    picture: Picture
+    place: int
+    alt: str
+
+
 def browser(
     frame: pl.DataFrame,
     findings: Sequence[Finding],
@@ -293,7 +148,7 @@ def browser(
         Where pictures come from; None shows none.
     prompts
         Answer key -> the full text that was asked, where it is known.
-    auxiliary tables
+    auxiliary
         Tables beside the answers: tagged steps of reasoning, joint angles.
     """
     groups, left_out = sampled(frame, findings)
@@ -311,7 +166,7 @@ def browser(
             for rows, example in zip(groups, made, strict=True)
             for key, reply in zip(rows["answer_key"], example.replies, strict=True)
         },
-        questions=frame.select("dataset", "question_id", "performance_id", "other_id").n_unique(),
+        questions=frame.select(ITEM).n_unique(),
     )
 
 
@@ -403,3 +258,136 @@ def _filters(made: Sequence[Example]) -> tuple[tuple[str, tuple[str, ...]], ...]
         ("cell", {reply.cell for reply in replies}),
     )
     return tuple((name, tuple(sorted(found - {""}))) for name, found in values if len(found - {""}) > 1)
+
+
+def sampled(frame: pl.DataFrame, findings: Sequence[Finding]) -> tuple[list[pl.DataFrame], list[int]]:
+    """Return the answers to each question that is shown, and how many of its answers are left out.
+
+    Questions that the worst findings point to come first; where there are few questions, all are shown. Which ones is
+    decided by findings and answer keys alone, so the same answers give the same examples.
+
+    Parameters
+    ----------
+    frame
+        Answers, sorted by answer key.
+    findings
+        What the audits say; their ``rows`` are answers worth showing.
+    """
+    if frame.is_empty():
+        return [], []
+    item = pl.concat_str([pl.col(name).cast(pl.String).fill_null("") for name in ITEM], separator="\x1f")
+    marked = frame.with_columns(outcome().alias("outcome"), item.alias("item"))
+    item_of = dict(zip(marked["answer_key"].to_list(), marked["item"].to_list(), strict=True))
+    order = list(dict.fromkeys(_wanted(marked, findings, item_of)))[:MOST_ITEMS]
+    groups = marked.filter(pl.col("item").is_in(order)).partition_by("item", as_dict=True, maintain_order=True)
+    named = {key for finding in findings for key in finding.rows}
+    shown: list[pl.DataFrame] = []
+    left_out: list[int] = []
+    room = MOST_ANSWERS
+    cell = [c for c in ("model", "view", "strategy", "perturbation", "framing", "answer_key") if c in frame.columns]
+    for question in order:
+        whole = groups[question,]
+        rows = whole.sort(~pl.col("answer_key").is_in(list(named)), "answer_key").head(MOST_OF_ITEM)
+        if rows.height > room:
+            break
+        room -= rows.height
+        # What was asked of the clip as it is comes before what was asked of a spoilt one.
+        shown.append(rows.sort(pl.col("perturbation") != "none", *cell, nulls_last=True))
+        left_out.append(whole.height - rows.height)
+    return shown, left_out
+
+
+def _wanted(marked: pl.DataFrame, findings: Iterable[Finding], item_of: dict[str, str]) -> Iterator[str]:
+    by_severity = sorted(
+        (f for f in findings if f.rows),
+        key=lambda f: (not f.headline, VERDICT_ORDER.index(f.verdict), f.audit, f.measure, sorted(f.scope.items())),
+    )
+    for finding in by_severity:
+        yield from [item_of[key] for key in finding.rows if key in item_of][:_OF_FINDING]
+    scope = [c for c in ("model", "dataset", "task", "kind", "view", "strategy") if c in marked.columns]
+    firsts = (
+        marked.sort("answer_key")
+        .with_columns(pl.int_range(pl.len()).over([*scope, "outcome"]).alias("turn"))
+        .filter(pl.col("turn") < _OF_SCOPE)
+        .sort("turn", *scope, "outcome", nulls_last=True)
+    )
+    yield from firsts["item"].to_list()
+    # The rest by the hash that names an answer: a draw that nobody chose and that is the same every time.
+    yield from marked.group_by("item").agg(pl.col("answer_key").min()).sort("answer_key")["item"].to_list()
+
+
+class Album:
+    """The pictures of a page: read from the folder of stored media, as long as the budget lasts.
+
+    Of the data sets that are ``hidden`` there are none.
+    """
+
+    def __init__(self, media: Path | None, *, hidden: frozenset[str] = frozenset(), budget: int = BUDGET) -> None:
+        self._media = media if media is not None and media.is_dir() else None
+        self._hidden = hidden
+        self._left = budget
+        self._known: dict[str, Picture | None] = {}
+
+    @property
+    def pictures(self) -> list[Picture]:
+        """Every picture that is shown, in the order of first use."""
+        return [picture for picture in self._known.values() if picture is not None]
+
+    def strip(self, dataset: object, sent: object) -> tuple[tuple[Placed, ...], str]:
+        """Return evenly spaced frames of what was sent with one answer, and a note on what is not shown."""
+        if dataset in self._hidden:
+            return (), "Pictures of this data set may not be shown."
+        # Names from the table become paths: only what is a hash may.
+        hashes = [h for h in sent if isinstance(h, str) and _HASH.fullmatch(h)] if isinstance(sent, list) else []
+        if not hashes:
+            return (), "No pictures were sent, or their hashes are not recorded."
+        if self._media is None:
+            return (), "The pictures are not beside these answers."
+        notes: list[str] = []
+        places = list(range(len(hashes)))
+        if len(hashes) > MOST_FRAMES:
+            places = [round(i * (len(hashes) - 1) / (MOST_FRAMES - 1)) for i in range(MOST_FRAMES)]
+            notes.append(f"{MOST_FRAMES} of the {len(hashes):,} frames sent, evenly spaced.")
+        shown: list[Placed] = []
+        for place in places:
+            picture, why = self._picture(self._media / hashes[place][:2], hashes[place])
+            if picture is None:
+                notes.append(why)
+                continue
+            alt = f"Frame {place + 1} of {len(hashes)} sent"
+            shown.append(Placed(picture=picture, place=place + 1, alt=alt))
+        return tuple(shown), " ".join(dict.fromkeys(notes))
+
+    def _picture(self, folder: Path, sha: str) -> tuple[Picture | None, str]:
+        if self._known.get(sha) is not None:
+            return self._known[sha], ""
+        if any((folder / f"{sha}{suffix}").is_file() for suffix in _VIDEO):
+            return None, "The clip was sent as a video file, which is not shown here."
+        small = _thumbnail(folder / f"{sha}.jpg") or _thumbnail(folder / f"{sha}.png")
+        if small is None:
+            return None, "A picture is missing or could not be read."
+        uri, wide, high = small
+        if len(uri) > self._left:
+            return None, "More pictures would make this page too large."
+        self._left -= len(uri)
+        # The first digits of a hash name a picture; the whole would be most of a short page.
+        self._known[sha] = Picture(id=f"f-{sha[:16]}", uri=uri, width=wide, height=high)
+        return self._known[sha], ""
+
+
+def _thumbnail(path: Path) -> tuple[str, int, int] | None:
+    if not path.is_file() or path.is_symlink():
+        return None
+    try:
+        with warnings.catch_warnings(), Image.open(path, formats=("JPEG", "PNG")) as image:
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            if image.width * image.height > _MOST_PIXELS:
+                return None
+            # Before anything else touches the pixels, so that a large JPEG is decoded at a fraction of its size.
+            image.thumbnail(THUMBNAIL)
+            small = image.convert("RGB")
+        out = io.BytesIO()
+        small.save(out, "JPEG", quality=_QUALITY)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning):
+        return None
+    return f"data:image/jpeg;base64,{base64.b64encode(out.getvalue()).decode()}", small.width, small.height

@@ -1,34 +1,47 @@
 """The tables of the paper that AQAudit re-creates: figures by model and factor, differences, pairs by gap.
 
 Prompts, settings, samples and poses are re-created; the figures are comparable with the paper's in kind, not digit by
-digit. Every function takes answers as written and returns :class:`~aqaudit.reporting.tables.Table`; tables that would
-have no row are left out.
+digit. Every table is made from answers as written; tables that would have no row are left out.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import polars as pl
 from scipy import stats
 
-from aqaudit.audits import permutation
 from aqaudit.audits.chance import PLAN
+from aqaudit.audits.correctness import KINDS
+from aqaudit.audits.permutation import holm
 from aqaudit.audits.scope import unperturbed
+from aqaudit.core.records import Kind
 from aqaudit.measures import MEASURES, Estimate, evidence
-from aqaudit.reporting.tables import Cell, Table
-from aqaudit.reporting.verdicts import NOTHING, measure_name, number
+from aqaudit.reporting.tables import FIGURE, Cell, Table, figure_cells
+from aqaudit.reporting.verdicts import NOTHING, interval_words, measure_name, number
 
+NOTE = "Re-created after arXiv 2604.08294: its prompts and settings are not public."
 #: What a setting is where nothing is varied.
 PLAIN: Mapping[str, str] = {"view": "rgb", "strategy": "base", "fps_asked": "default", "answer_words": "true_false"}
+#: Fixed bands of the difference of two scores, as shares of their scale; quantile bands are fifths.
+EDGES = (0.0, 0.05, 0.1, 0.2, 0.4)
 _FEW_SHOT = "few_shot"
 #: Ends of a model's name that say how it thinks, from little to much: models that differ in them alone are one model
 #: with a switch. One without such an end is between low and medium.
 _THINKING = ("instruct", "off", "low", "", "medium", "on", "thinking", "high")
 _STANDARD = "standard"
-_KINDS = ("verify", "detect", "choose", "score", "prefer")
+#: Kind of question -> what stands beside its headline figure.
+_BESIDE = {
+    "verify": ("lean",),
+    "detect": ("lean",),
+    "choose": (),
+    "score": ("spearman_by_action", "r_l2"),
+    "prefer": ("bradley_terry", "position_bias", "order_consistency"),
+}
+_FRAMINGS = ("positive", "negative", "neutral")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +52,7 @@ class Factor:
     title: str
     column: str
     free: tuple[str, ...]
-    kinds: tuple[str, ...] = _KINDS
+    kinds: tuple[str, ...] = get_args(Kind)
 
 
 FACTORS = (
@@ -51,14 +64,14 @@ FACTORS = (
         title="Wording of the statement",
         column="framing",
         free=("framing", "answer_words"),
-        kinds=("verify", "detect", "prefer"),
+        kinds=(*KINDS, "prefer"),
     ),
     Factor(
         name="answer_words",
         title="Words to answer with",
         column="answer_words",
         free=("answer_words",),
-        kinds=("verify", "detect"),
+        kinds=KINDS,
     ),
     Factor(name="sampling", title="Frames sent: rate, or number", column="fps_asked", free=("fps_asked",)),
     Factor(name="thinking", title="Thinking", column="_thinking", free=("model",)),
@@ -90,6 +103,14 @@ class FactorDifference:
     holm_p: float | None
 
 
+def tables(frame: pl.DataFrame) -> tuple[Table, ...]:
+    """Return every table that has rows: baseline, each factor that varies, differences, pairs by gap."""
+    frame = frame.sort("answer_key", "question_id")
+    varied = (by_factor(frame, factor) for factor in FACTORS)
+    made = (baseline(frame), baseline_figures(frame), *varied, wording(frame), difference_tables(frame), by_gap(frame))
+    return tuple(table for table in made if table.rows)
+
+
 def plain(frame: pl.DataFrame, free: Sequence[str] = ()) -> pl.DataFrame:
     """Return the unperturbed answers in which every setting but the ``free`` ones is as where nothing is varied.
 
@@ -108,14 +129,11 @@ def plain(frame: pl.DataFrame, free: Sequence[str] = ()) -> pl.DataFrame:
     return rows if "strategy" in free else rows.filter(pl.col("shots").fill_null(0) == 0)
 
 
-def ordered(values: Sequence[str], first: str = "") -> list[str]:
-    """Return values in the order of the numbers in them, then of their letters, with ``first`` in front."""
-
-    def key(value: str) -> tuple[bool, float, str]:
-        number = re.match(r"\d+(?:\.\d+)?", value)
-        return value != first, float(number[0]) if number else float("inf"), value
-
-    return sorted(values, key=key)
+def _scopes(frame: pl.DataFrame) -> Iterator[tuple[tuple[str, str, str, str], pl.DataFrame]]:
+    """Yield (data set, task, kind, model) with its plain answers, in order."""
+    parts = plain(frame).partition_by("dataset", "task", "kind", "model", as_dict=True)
+    for (dataset, task, kind, model), rows in sorted(parts.items()):
+        yield (str(dataset), str(task), str(kind), str(model)), rows
 
 
 def groups(frame: pl.DataFrame, factor: Factor) -> Iterator[FactorGroup]:
@@ -152,9 +170,14 @@ def _first(factor: Factor, kind: str) -> str:
     return "0" if factor.name == "examples" else PLAIN.get(factor.column, "")
 
 
-def estimate_of(rows: pl.DataFrame, kind: str) -> Estimate:
-    """Return the headline figure of a kind on rows of one level."""
-    return MEASURES[PLAN[kind][0]](rows)
+def ordered(values: Sequence[str], first: str = "") -> list[str]:
+    """Return values in the order of the numbers in them, then of their letters, with ``first`` in front."""
+
+    def key(value: str) -> tuple[bool, float, str]:
+        number = re.match(r"\d+(?:\.\d+)?", value)
+        return value != first, float(number[0]) if number else float("inf"), value
+
+    return sorted(values, key=key)
 
 
 def differences(frame: pl.DataFrame, factor: Factor) -> list[FactorDifference]:
@@ -163,19 +186,12 @@ def differences(frame: pl.DataFrame, factor: Factor) -> list[FactorDifference]:
     for group in groups(frame, factor):
         against, *others = group.levels
         found += [(group, level, against, _paired(group, factor, level, against)) for level in others]
-    p = {str(i): value for i, (*_, one) in enumerate(found) if (value := _p(one)) is not None}
-    corrected = permutation.holm(p)
+    p_values = [_p(one) for *_, one in found]
     return [
         FactorDifference(
-            group=group,
-            level=level,
-            against=against,
-            measure=PLAN[group.kind][0],
-            estimate=one,
-            p=p.get(str(i)),
-            holm_p=corrected.get(str(i)),
+            group=group, level=level, against=against, measure=PLAN[group.kind][0], estimate=one, p=p, holm_p=holm_p
         )
-        for i, (group, level, against, one) in enumerate(found)
+        for (group, level, against, one), p, holm_p in zip(found, p_values, holm(p_values), strict=True)
     ]
 
 
@@ -196,72 +212,36 @@ def _p(estimate: Estimate) -> float | None:
     return float(2 * stats.t.sf(abs(estimate.value) / estimate.interval.se, estimate.clusters - 1))
 
 
-NOTE = "Re-created after arXiv 2604.08294: its prompts and settings are not public."
-#: Fixed bands of the difference of two scores, as shares of their scale; quantile bands are fifths.
-EDGES = (0.0, 0.05, 0.1, 0.2, 0.4)
-_BESIDE = {
-    "verify": ("lean",),
-    "detect": ("lean",),
-    "choose": (),
-    "score": ("spearman_by_action", "r_l2"),
-    "prefer": ("bradley_terry", "position_bias", "order_consistency"),
-}
-_FRAMINGS = ("positive", "negative", "neutral")
-_FIGURE = ("value", "low", "high", "chance", "constant_answer", "n", "clusters")
-_NUMBERS = frozenset({*_FIGURE, "difference", "p", "holm_p", "pairs", "from", "to"})
-
-
-def tables(frame: pl.DataFrame) -> tuple[Table, ...]:
-    """Return every table that has rows: baseline, each factor that varies, differences, pairs by gap."""
-    frame = frame.sort("answer_key", "question_id")
-    varied = (by_factor(frame, factor) for factor in FACTORS)
-    made = (baseline(frame), baseline_figures(frame), *varied, wording(frame), difference_tables(frame), by_gap(frame))
-    return tuple(table for table in made if table.rows)
-
-
-def _scopes(frame: pl.DataFrame) -> Iterator[tuple[tuple[str, str, str, str], pl.DataFrame]]:
-    """Yield (data set, task, kind, model) with its plain answers, in order."""
-    parts = plain(frame).partition_by("dataset", "task", "kind", "model", as_dict=True)
-    for (dataset, task, kind, model), rows in sorted(parts.items()):
-        yield (str(dataset), str(task), str(kind), str(model)), rows
-
-
 def baseline(frame: pl.DataFrame) -> Table:
     """Return the headline figure of every model on every task, models side by side, intervals in brackets."""
     models = sorted(frame["model"].unique().to_list())
     found: dict[tuple[str, str, str], dict[str, str]] = {}
     for (dataset, task, kind, model), rows in _scopes(frame):
-        found.setdefault((dataset, task, kind), {})[model] = _with_interval(estimate_of(rows, kind))
-    return Table(
-        name="paper_baseline",
-        caption="Baseline: each model on each task, nothing varied",
-        columns=("data set", "task", "measure", *models),
-        rows=tuple(
+        found.setdefault((dataset, task, kind), {})[model] = _headline(rows, kind)
+    return _table(
+        "baseline",
+        "Baseline: each model on each task, nothing varied",
+        ("data set", "task", "measure", *models),
+        (
             (dataset, task, measure_name(PLAN[kind][0]), *(by.get(model) for model in models))
             for (dataset, task, kind), by in sorted(found.items())
         ),
-        numbers=frozenset(models),
-        note=NOTE,
-        missing=NOTHING,
+        numbers=models,
     )
 
 
 def baseline_figures(frame: pl.DataFrame) -> Table:
     """Return the baseline's figures unrounded, one row each, with what stands beside the headline of each kind."""
-    rows: list[tuple[Cell, ...]] = []
-    for (dataset, task, kind, model), answers in _scopes(frame):
-        rows += [
-            (dataset, task, model, measure_name(name), *_figure(MEASURES[name](answers)))
+    return _table(
+        "baseline_figures",
+        "Baseline figures, and what stands beside them",
+        ("data set", "task", "model", "measure", *FIGURE),
+        (
+            (dataset, task, model, measure_name(name), *figure_cells(MEASURES[name](answers)))
+            for (dataset, task, kind, model), answers in _scopes(frame)
             for name in (PLAN[kind][0], *_BESIDE[kind])
-        ]
-    return Table(
-        name="paper_baseline_figures",
-        caption="Baseline figures, and what stands beside them",
-        columns=("data set", "task", "model", "measure", *_FIGURE),
-        rows=tuple(rows),
-        numbers=_NUMBERS,
-        note=NOTE,
-        missing=NOTHING,
+        ),
+        numbers=FIGURE,
     )
 
 
@@ -271,42 +251,35 @@ def by_factor(frame: pl.DataFrame, factor: Factor) -> Table:
     levels = list(dict.fromkeys(level for group in found for level in group.levels))
     rows: list[tuple[Cell, ...]] = []
     for group in found:
-        by = {
-            level: _with_interval(estimate_of(group.rows.filter(pl.col(factor.column) == level), group.kind))
-            for level in group.levels
-        }
+        by = {level: _headline(group.rows.filter(pl.col(factor.column) == level), group.kind) for level in group.levels}
         head = (group.dataset, group.task, group.model, measure_name(PLAN[group.kind][0]))
         rows.append((*head, *(by.get(level) for level in levels)))
-    return Table(
-        name=f"paper_{factor.name}",
-        caption=f"{factor.title}: all else as in the baseline",
-        columns=("data set", "task", "model", "measure", *levels),
-        rows=tuple(rows),
-        numbers=frozenset(levels),
-        note=NOTE,
-        missing=NOTHING,
+    return _table(
+        factor.name,
+        f"{factor.title}: all else as in the baseline",
+        ("data set", "task", "model", "measure", *levels),
+        rows,
+        numbers=levels,
     )
 
 
 def wording(frame: pl.DataFrame) -> Table:
     """Return how often "correct" is said under positive and negative wording, and how far that shifts, paired."""
     rows: list[tuple[Cell, ...]] = []
-    for (dataset, task, kind, model), answers in _scopes(frame.filter(pl.col("kind").is_in(["verify", "detect"]))):
-        del kind
+    for (dataset, task, _, model), answers in _scopes(frame.filter(pl.col("kind").is_in(KINDS))):
         shift = MEASURES["framing_shift"](answers)
         if shift.value is not None:
             said = dict(answers.group_by("framing").agg(pl.col("says_correct").cast(pl.Float64).mean()).iter_rows())
             shares = (said.get(framing) for framing in _FRAMINGS)
             rows.append((dataset, task, model, *shares, shift.value, shift.low, shift.high, shift.n, shift.clusters))
-    columns = tuple(f"says correct: {framing}" for framing in _FRAMINGS)
-    return Table(
-        name="paper_wording",
-        caption="How far the wording moves the answer",
-        columns=("data set", "task", "model", *columns, "shift", "low", "high", "n", "clusters"),
-        rows=tuple(rows),
-        numbers=_NUMBERS | {*columns, "shift"},
-        note=f"Shift: P(says correct, positive wording) less P(says correct, negative wording), paired. {NOTE}",
-        missing=NOTHING,
+    figures = (*(f"says correct: {framing}" for framing in _FRAMINGS), "shift", "low", "high", "n", "clusters")
+    return _table(
+        "wording",
+        "How far the wording moves the answer",
+        ("data set", "task", "model", *figures),
+        rows,
+        numbers=figures,
+        note="Shift: P(says correct, positive wording) less P(says correct, negative wording), paired. ",
     )
 
 
@@ -321,25 +294,21 @@ def difference_tables(frame: pl.DataFrame) -> Table:
                 *(measure_name(one.measure), estimate.value, estimate.low, estimate.high, one.p, one.holm_p),
                 *(estimate.n, estimate.clusters, estimate.why),
             ))  # fmt: skip
-    return Table(
-        name="paper_differences",
-        caption="What each setting changes, on the same questions",
-        columns=(
-            *("factor", "data set", "task", "model", "level", "against", "measure", "difference", "low", "high"),
-            *("p", "holm_p", "n", "clusters", "why"),
-        ),
-        rows=tuple(rows),
-        numbers=_NUMBERS,
-        note="Paired by question; 95 % interval over performers; Holm's correction over all rows of a factor. " + NOTE,
-        missing=NOTHING,
+    figures = ("difference", "low", "high", "p", "holm_p", "n", "clusters")
+    return _table(
+        "differences",
+        "What each setting changes, on the same questions",
+        ("factor", "data set", "task", "model", "level", "against", "measure", *figures, "why"),
+        rows,
+        numbers=figures,
+        note="Paired by question; 95 % interval over performers; Holm's correction over all rows of a factor. ",
     )
 
 
 def by_gap(frame: pl.DataFrame) -> Table:
     """Return the accuracy over pairs by the difference of their true scores: fixed bands, and fifths of the pairs."""
     rows: list[tuple[Cell, ...]] = []
-    for (dataset, task, kind, model), answers in _scopes(frame.filter(pl.col("kind") == "prefer")):
-        del kind
+    for (dataset, task, _, model), answers in _scopes(frame.filter(pl.col("kind") == "prefer")):
         width = pl.col("scale_max") - pl.col("scale_min")
         gap = ((pl.col("gold_score") - pl.col("other_gold_score")).abs() / width).round(9)
         gapped = answers.with_columns(_gap=gap).filter(pl.col("_gap").is_not_null() & pl.col("_gap").is_finite())
@@ -351,39 +320,50 @@ def by_gap(frame: pl.DataFrame) -> Table:
                 part = gapped.filter(inside if high is None else inside & (pl.col("_gap") < high))
                 if part.height:
                     figure = MEASURES["pair_accuracy"](part)
-                    rows.append((dataset, task, model, bands, low, high, *_figure(figure), figure.details.get("pairs")))
-    return Table(
-        name="paper_contrastive",
-        caption="Which of two is better, by how much better it is",
-        columns=("data set", "task", "model", "bands", "from", "to", *_FIGURE, "pairs"),
-        rows=tuple(rows),
-        numbers=_NUMBERS,
-        note=(
-            "Gap: difference of the true scores as a share of their scale. Pairs judged differently in the two orders "
-            f"count one half. {NOTE}"
-        ),
-        missing=NOTHING,
+                    rows.append(
+                        (dataset, task, model, bands, low, high, *figure_cells(figure), figure.details.get("pairs"))
+                    )
+    figures = ("from", "to", *FIGURE, "pairs")
+    return _table(
+        "contrastive",
+        "Which of two is better, by how much better it is",
+        ("data set", "task", "model", "bands", *figures),
+        rows,
+        numbers=figures,
+        note="Gap: difference of the true scores as a share of their scale. Pairs judged differently in the two orders "
+        "count one half. ",
     )
 
 
 def _fifths(gaps: pl.Series) -> tuple[float, ...]:
     """Return the lower ends of five equally full bands; fewer where many gaps are equal."""
-    if gaps.is_empty():
-        return ()
-    ordered = gaps.sort().to_list()
-    return tuple(dict.fromkeys(float(ordered[len(ordered) * part // 5]) for part in range(5)))
+    sizes = gaps.sort().to_list()
+    return tuple(dict.fromkeys(float(sizes[len(sizes) * part // 5]) for part in range(5)))
 
 
-def _figure(estimate: Estimate) -> tuple[Cell, ...]:
-    return (
-        *(estimate.value, estimate.low, estimate.high, estimate.chance, estimate.baseline),
-        *(estimate.n, estimate.clusters),
+def _table(
+    name: str,
+    caption: str,
+    columns: tuple[str, ...],
+    rows: Iterable[tuple[Cell, ...]],
+    *,
+    numbers: Sequence[str],
+    note: str = "",
+) -> Table:
+    return Table(
+        name=f"paper_{name}",
+        caption=caption,
+        columns=columns,
+        rows=tuple(rows),
+        numbers=frozenset(numbers),
+        note=f"{note}{NOTE}",
+        missing=NOTHING,
     )
 
 
-def _with_interval(estimate: Estimate) -> str:
+def _headline(rows: pl.DataFrame, kind: str) -> str:
+    """Return the headline figure of a kind on rows of one level, with its interval in brackets."""
+    estimate = MEASURES[PLAN[kind][0]](rows)
     if estimate.value is None:
         return NOTHING
-    ends: Sequence[float | None] = (estimate.low, estimate.high)
-    inside = NOTHING if None in ends else f"{number(estimate.low)} to {number(estimate.high)}"
-    return f"{number(estimate.value)} ({inside})"
+    return f"{number(estimate.value)} ({interval_words(estimate.low, estimate.high)})"

@@ -60,8 +60,8 @@ def write(answers: pl.DataFrame, source: Path, out: Path | None = None, *, frame
     html = page.render(material, result, frames=frames)
     try:
         for name, text in beside(answers, failed, result).items():
-            replace_file(target.parent / name, text)
-        replace_file(target, html)
+            _replace_file(target.parent / name, text)
+        _replace_file(target, html)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise BadInput(f"{target}: cannot be written ({reason}); choose another place with -o") from error
@@ -70,23 +70,9 @@ def write(answers: pl.DataFrame, source: Path, out: Path | None = None, *, frame
 
 def beside(frame: pl.DataFrame, failed: pl.DataFrame | None, result: AuditResult) -> dict[str, str]:
     """Return the files that go beside a page, as path and text: ``tables/*.csv|tex`` and ``figures/*.svg|csv``."""
-    texts: dict[str, str] = {}
-    tables_, figures_ = made(frame, failed, result)
-    for table in tables_:
-        texts[f"tables/{table.name}.csv"] = tables.as_csv(table)
-        texts[f"tables/{table.name}.tex"] = tables.as_tex(table)
-    for figure in figures_:
-        texts[f"figures/{figure.name}.svg"] = svg.standalone(figure)
-        texts[f"figures/{figure.name}.csv"] = tables.as_csv(figure.table)
-    return texts
-
-
-def made(
-    frame: pl.DataFrame, failed: pl.DataFrame | None, result: AuditResult
-) -> tuple[tuple[tables.Table, ...], list[svg.Figure]]:
-    """Return every table and figure of a report as data, each with a file stem of its own."""
     frame = frame.sort("answer_key", "question_id")
-    found = (
+    texts: dict[str, str] = {}
+    for table in (
         tables.headline(judgements(result.findings)),
         tables.findings(result.findings),
         tables.parses(frame),
@@ -97,16 +83,20 @@ def made(
         tables.destinations(frame, failed),
         tables.prompts(frame),
         *factors.tables(frame),
-    )
-    return found, figures.drawn(frame, result.findings)
+    ):
+        texts[f"tables/{table.name}.csv"] = tables.as_csv(table)
+        texts[f"tables/{table.name}.tex"] = tables.as_tex(table)
+    for figure in figures.drawn(frame, result.findings):
+        texts[f"figures/{figure.name}.svg"] = svg.standalone(figure)
+        texts[f"figures/{figure.name}.csv"] = tables.as_csv(figure.table)
+    return texts
 
 
 def failures(source: Path) -> pl.DataFrame | None:
     """Return the failed requests that belong to the answers read: of the journal where there is one."""
-    journal = source / "answers.sqlite" if source.is_dir() else source
-    exported = source / "failures.parquet"
+    journal, exported = _journal(source), source / "failures.parquet"
     try:
-        if journal.suffix == ".sqlite" and journal.is_file():
+        if journal is not None:
             with closing(sqlite3.connect(f"{journal.resolve().as_uri()}?mode=ro", uri=True)) as db:
                 if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'failures'").fetchone():
                     return None
@@ -154,8 +144,8 @@ def masked(home: Path) -> tuple[str, ...]:
 
 def prompts(source: Path) -> dict[str, str]:
     """Return what was asked in full, by answer key, where the journal beside the answers keeps it."""
-    journal = source / "answers.sqlite" if source.is_dir() else source
-    if journal.suffix != ".sqlite" or not journal.is_file():
+    journal = _journal(source)
+    if journal is None:
         return {}
     try:
         with closing(sqlite3.connect(f"{journal.resolve().as_uri()}?mode=ro", uri=True)) as db:
@@ -170,12 +160,17 @@ def prompts(source: Path) -> dict[str, str]:
     return {str(key): str(texts[sha]) for key, sha in asked if sha in texts}
 
 
+def _journal(source: Path) -> Path | None:
+    journal = source / "answers.sqlite" if source.is_dir() else source
+    return journal if journal.suffix == ".sqlite" and journal.is_file() else None
+
+
 def _title(frame: pl.DataFrame) -> str:
     studies = sorted(clean(name, 80) for name in frame["study"].unique())
     return f"AQAudit report: {', '.join(studies[:3]) or 'no answers'}"
 
 
-def replace_file(path: Path, text: str) -> None:
+def _replace_file(path: Path, text: str) -> None:
     """Write a text file, with the folders it needs, as a whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")

@@ -7,7 +7,7 @@ import hashlib
 import itertools
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -43,100 +43,6 @@ from aqaudit.reporting.verdicts import (
 )
 from aqaudit.reporting.wording import TracedStep
 
-_MOST_ROWS = 40
-_MOST_COLUMNS = 8
-
-
-def method(finding: Finding) -> list[tuple[str, str]]:
-    """Return name and text of everything that is known about how a finding came about."""
-    lines: list[tuple[str, str]] = []
-    declared = AUDITS.get(finding.audit)
-    figures: Mapping[str, str] = getattr(declared, "figures", {})
-    if finding.measure in MEASURES:
-        measure = MEASURES[finding.measure]
-        lines += [("measure", measure.what), ("chance", measure.chance)]
-    elif finding.measure in figures:
-        lines.append(("measure", figures[finding.measure]))
-    lines += [(name, str(getattr(declared, name))) for name in ("interval", "rule") if getattr(declared, name, "")]
-    if finding.summary:
-        lines.append(("in full", finding.summary))
-    if finding.why:
-        lines.append(("why", finding.why))
-    if finding.flag:
-        lines.append(("flag", finding.flag))
-    if finding.advice:
-        lines.append(("advice", finding.advice))
-    if finding.citation:
-        lines.append(("source", finding.citation))
-    lines += plain_details(finding)
-    return [(clean(name, 80), clean(text, 1200)) for name, text in lines if text]
-
-
-def plain_details(finding: Finding) -> list[tuple[str, str]]:
-    """Return the details of a finding that are single values, as words; empty ones are left out."""
-    found = []
-    for name, value in finding.details.items():
-        if value is None or (isinstance(value, list | tuple) and not _flat_details(value)) or isinstance(value, dict):
-            continue
-        found.append((name.replace("_", " "), _shown(value)))
-    return found
-
-
-def detail_tables(finding: Finding) -> list[Table]:
-    """Return the details of a finding that are lists of records or mappings, as tables."""
-    tables = []
-    for name, value in finding.details.items():
-        caption = f"{measure_name(finding.measure)}: {clean(name.replace('_', ' '), 60)}"
-        if isinstance(value, dict) and value:
-            rows: list[tuple[Cell, ...]] = [(str(key), _cell(inner)) for key, inner in value.items()]
-            tables.append(_table(caption, ("of", "value"), rows))
-        elif isinstance(value, list | tuple) and value and not _flat_details(value):
-            records = [record for record in value if isinstance(record, dict)]
-            if records:
-                columns = tuple(dict.fromkeys(str(key) for record in records for key in record))[:_MOST_COLUMNS]
-                tables.append(_table(caption, columns, [tuple(_cell(r.get(c)) for c in columns) for r in records]))
-            else:
-                lists = [tuple(map(_cell, inner)) for inner in value if isinstance(inner, list | tuple)]
-                wide = min(_MOST_COLUMNS, max((len(inner) for inner in lists), default=0))
-                rows = [(*inner[:wide], *([None] * (wide - len(inner)))) for inner in lists]
-                tables.append(_table(caption, tuple(str(i + 1) for i in range(wide)), rows))
-    return tables
-
-
-def _table(caption: str, columns: Sequence[str], rows: Sequence[tuple[Cell, ...]]) -> Table:
-    names = tuple(clean(column, 60) for column in columns)
-    more = f"{len(rows) - _MOST_ROWS:,} more rows are in the JSON of aqaudit audit." if len(rows) > _MOST_ROWS else ""
-    return Table(
-        name="details",
-        caption=caption,
-        columns=names,
-        rows=tuple(rows[:_MOST_ROWS]),
-        numbers=frozenset(n for i, n in enumerate(names) if all(isinstance(r[i], int | float | None) for r in rows)),
-        missing=NOTHING,
-        note=more,
-    )
-
-
-def _flat_details(value: Sequence[object]) -> bool:
-    return all(isinstance(inner, str | int | float | bool | None) for inner in value)
-
-
-def _cell(value: object) -> Cell:
-    if value is None or isinstance(value, str | float) or (isinstance(value, int) and not isinstance(value, bool)):
-        return value
-    return clean(json.dumps(value, ensure_ascii=False, default=str), 200)
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, list | tuple):
-        return ", ".join(_shown(inner) for inner in value[:20]) + (" …" if len(value) > 20 else "")
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return number(value) if abs(value) >= 0.01 or value == 0 else f"{value:.2g}"
-    return str(value)
-
-
 #: Rows of a table, cards of a verdict, and figures that the page holds; what is beyond stands in the files beside it.
 MOST_ROWS = 100
 MOST_SCOPES = 60
@@ -144,6 +50,9 @@ _MOST_CARDS = 24
 _FIRST_FIGURES = 12
 #: Pieces of advice that stand beside one verdict.
 _MOST_ADVICE = 3
+#: Rows and columns of a table of details.
+_MOST_DETAIL_ROWS = 40
+_MOST_DETAIL_COLUMNS = 8
 _SYMBOLS = {"ok": "✓", "warn": "!", "fail": "✕", "cannot_tell": "?", "skipped": NOTHING}
 _HEADINGS: dict[Verdict, str] = {
     "fail": "Not fit",
@@ -162,11 +71,11 @@ _POLICY = "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none
 class Material:
     """What a page is made of besides the audits' result.
 
-    ``frame`` are the answers, as they were read; ``failures`` the failed requests
-    (columns ``model``, ``cause``, ``message`` where known), or None where they are not recorded; ``study_toml`` the
-    study as it was run; ``media_dir`` the folder of stored media, ``<first two characters>/<sha256>.jpg``; ``prompts``
-    answer key -> what was asked in full; ``auxiliary tables`` the tables beside the answers; of data sets that
-    are ``hidden`` no picture is shown; ``masked`` says where rectangles were covered.
+    ``frame`` are the answers, as they were read; ``failures`` the failed requests (columns ``model``, ``cause``,
+    ``message`` where known), or None where they are not recorded; ``study_toml`` the study as it was run; ``media_dir``
+    the folder of stored media, ``<first two characters>/<sha256>.jpg``; ``prompts`` answer key -> what was asked in
+    full; ``auxiliary`` the tables beside the answers; of data sets that are ``hidden`` no picture is shown; ``masked``
+    says where rectangles were covered.
     """
 
     frame: pl.DataFrame
@@ -197,7 +106,7 @@ def render(material: Material, result: AuditResult, *, frames: bool = True) -> s
     figures_ = figures.drawn(frame, result.findings)
     album = Album(material.media_dir, hidden=material.hidden) if frames else None
     shown = browser(frame, result.findings, album, prompts=material.prompts, auxiliary=material.auxiliary)
-    css = "\n".join((svg.of_page(), svg.template("figure.css"), svg.template("page.css")))
+    css = "\n".join((svg.page_colours(), svg.template("figure.css"), svg.template("page.css")))
     js = svg.template("page.js")
     study_toml = material.study_toml
     return (
@@ -247,6 +156,37 @@ def _hash_of(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
+def _facts(frame: pl.DataFrame) -> list[tuple[str, str]]:
+    asked = frame["asked_at"].drop_nulls()
+    days = sorted({f"{day:%Y-%m-%d}" for day in asked.dt.date().unique()})
+    counts = {
+        "answer": frame.height,
+        "model": frame["model"].n_unique(),
+        "data set": frame["dataset"].n_unique(),
+        "performance": frame["performance_id"].n_unique(),
+        "performer": frame["performer"].n_unique(),
+    }
+    facts = [(name if n == 1 else f"{name}s", f"{n:,}") for name, n in counts.items()]
+    if days:
+        facts.append(("asked", days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"))
+    return facts
+
+
+def _by_model(judged: Sequence[Judgement]) -> list[tuple[str, str, list[Judgement]]]:
+    """Return model, what its verdicts add up to, and its verdicts, worst first."""
+    groups = itertools.groupby(judged, key=lambda one: dict(one.scope).get("model", ""))
+    sorted_ = ((model, sorted(group, key=lambda one: VERDICT_ORDER.index(one.verdict))) for model, group in groups)
+    return [(model, overall(group), group) for model, group in sorted_]
+
+
+def _advice(judged: Sequence[Judgement]) -> list[tuple[Verdict, str]]:
+    """Return what the audits advise for each verdict that was given, worst first."""
+    advice = {
+        v: list(dict.fromkeys(one.advice for one in judged if one.verdict == v and one.advice)) for v in VERDICT_ORDER
+    }
+    return [(verdict, text) for verdict, texts in advice.items() for text in texts[:_MOST_ADVICE]]
+
+
 def _grouped(drawn: Sequence[Figure]) -> list[tuple[str, list[Figure], list[Figure]]]:
     """Return heading, first figures and further ones of each group that has any."""
     groups = [(heading, [f for f in drawn if f.group == group]) for group, heading in figures.GROUPS.items()]
@@ -281,8 +221,8 @@ def _environment() -> jinja2.Environment:
         reason=reason_of,
         without_figures=without_figures,
         scope_of=scope_of,
-        method=method,
-        detail_tables=detail_tables,
+        method=_method,
+        detail_tables=_detail_tables,
         points_to=_points_to,
     )
     return environment
@@ -298,35 +238,93 @@ def _points_to(step: TracedStep, show: Show, reply: ExampleReply) -> list[int]:
     return [place for place in dict.fromkeys(named) if place in places]
 
 
-def _facts(frame: pl.DataFrame) -> list[tuple[str, str]]:
-    asked = frame["asked_at"].drop_nulls()
-    days = sorted({f"{day:%Y-%m-%d}" for day in asked.dt.date().unique()})
-    counts = {
-        "answer": frame.height,
-        "model": frame["model"].n_unique(),
-        "data set": frame["dataset"].n_unique(),
-        "performance": frame["performance_id"].n_unique(),
-        "performer": frame["performer"].n_unique(),
-    }
-    facts = [(name if n == 1 else f"{name}s", f"{n:,}") for name, n in counts.items()]
-    if days:
-        facts.append(("asked", days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"))
-    return facts
+def _method(finding: Finding) -> list[tuple[str, str]]:
+    """Return name and text of everything that is known about how a finding came about; empty texts are left out."""
+    lines: list[tuple[str, str]] = []
+    audit, measure = AUDITS.get(finding.audit), MEASURES.get(finding.measure)
+    if measure is not None:
+        lines += [("measure", measure.what), ("chance", measure.chance)]
+    elif audit is not None:
+        lines.append(("measure", audit.figures.get(finding.measure, "")))
+    if audit is not None:
+        lines += [("interval", audit.interval), ("rule", audit.rule)]
+    lines += [
+        ("in full", finding.summary),
+        ("why", finding.why),
+        ("flag", finding.flag or ""),
+        ("advice", finding.advice),
+        ("source", finding.citation),
+        *_plain_details(finding),
+    ]
+    return [(clean(name, 80), clean(text, 1200)) for name, text in lines if text]
 
 
-def _advice(judged: Sequence[Judgement]) -> list[tuple[Verdict, str]]:
-    """Return what the audits advise for each verdict that was given, worst first."""
-    advice = {
-        v: list(dict.fromkeys(one.advice for one in judged if one.verdict == v and one.advice)) for v in VERDICT_ORDER
-    }
-    return [(verdict, text) for verdict, texts in advice.items() for text in texts[:_MOST_ADVICE]]
+def _plain_details(finding: Finding) -> Iterator[tuple[str, str]]:
+    """Yield the details of a finding that are single values, as words; empty ones are left out."""
+    for name, value in finding.details.items():
+        if value is not None and not isinstance(value, dict) and not _is_table(value):
+            yield name.replace("_", " "), _shown(value)
 
 
-def _by_model(judged: Sequence[Judgement]) -> list[tuple[str, str, list[Judgement]]]:
-    """Return model, what its verdicts add up to, and its verdicts, worst first."""
-    groups = itertools.groupby(judged, key=lambda one: dict(one.scope).get("model", ""))
-    sorted_ = ((model, sorted(group, key=lambda one: VERDICT_ORDER.index(one.verdict))) for model, group in groups)
-    return [(model, overall(group), group) for model, group in sorted_]
+def _detail_tables(finding: Finding) -> list[Table]:
+    """Return the details of a finding that are lists of records or mappings, as tables."""
+    tables = []
+    for name, value in finding.details.items():
+        caption = f"{measure_name(finding.measure)}: {clean(name.replace('_', ' '), 60)}"
+        if isinstance(value, dict) and value:
+            rows: list[tuple[Cell, ...]] = [(str(key), _cell(inner)) for key, inner in value.items()]
+            tables.append(_table(caption, ("of", "value"), rows))
+        elif isinstance(value, list | tuple) and _is_table(value):
+            records = [record for record in value if isinstance(record, dict)]
+            if records:
+                columns = tuple(dict.fromkeys(str(key) for record in records for key in record))[:_MOST_DETAIL_COLUMNS]
+                tables.append(_table(caption, columns, [tuple(_cell(r.get(c)) for c in columns) for r in records]))
+            else:
+                lists = [tuple(map(_cell, inner)) for inner in value if isinstance(inner, list | tuple)]
+                wide = min(_MOST_DETAIL_COLUMNS, max((len(inner) for inner in lists), default=0))
+                rows = [(*inner[:wide], *([None] * (wide - len(inner)))) for inner in lists]
+                tables.append(_table(caption, tuple(str(i + 1) for i in range(wide)), rows))
+    return tables
+
+
+def _is_table(value: object) -> bool:
+    """Tell whether a detail is a list of records or lists."""
+    plain = str | int | float | bool | None
+    return isinstance(value, list | tuple) and not all(isinstance(inner, plain) for inner in value)
+
+
+def _table(caption: str, columns: Sequence[str], rows: Sequence[tuple[Cell, ...]]) -> Table:
+    names = tuple(clean(column, 60) for column in columns)
+    more = (
+        f"{len(rows) - _MOST_DETAIL_ROWS:,} more rows are in the JSON of aqaudit audit."
+        if len(rows) > _MOST_DETAIL_ROWS
+        else ""
+    )
+    return Table(
+        name="details",
+        caption=caption,
+        columns=names,
+        rows=tuple(rows[:_MOST_DETAIL_ROWS]),
+        numbers=frozenset(n for i, n in enumerate(names) if all(isinstance(r[i], int | float | None) for r in rows)),
+        missing=NOTHING,
+        note=more,
+    )
+
+
+def _cell(value: object) -> Cell:
+    if value is None or isinstance(value, str | float) or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    return clean(json.dumps(value, ensure_ascii=False, default=str), 200)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(_shown(inner) for inner in value[:20]) + (" …" if len(value) > 20 else "")
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return number(value) if abs(value) >= 0.01 or value == 0 else f"{value:.2g}"
+    return str(value)
 
 
 def _flat(values: Mapping[str, object], lead: str = "") -> list[tuple[str, str]]:

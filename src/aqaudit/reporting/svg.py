@@ -12,11 +12,36 @@ from dataclasses import dataclass
 from functools import cache
 from html import escape
 from importlib.resources import files
-from typing import Literal
 
 from aqaudit.core.text import short, width
-from aqaudit.reporting.tables import Table
+from aqaudit.reporting.tables import Cell, Table
 from aqaudit.reporting.verdicts import ScopeKey, number
+
+#: Width of a picture, where its bars begin, how long they are, height of a line; in pixels.
+WIDTH, LEFT, BAR, ROW = 460, 138, 315, 30
+
+#: A dot with its interval: label, value, low, high, and how many answers it rests on.
+Point = tuple[str, float | None, float | None, float | None, int]
+#: A point over a number line: x, y, the ends of y's interval, and how many answers it rests on.
+CurvePoint = tuple[float, float, float | None, float | None, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One picture: ``svg`` for the page, ``alt`` the same in a sentence, ``table`` its numbers.
+
+    Figures of one ``group`` stand together; ``continuous`` ones are drawn over a number line.
+    """
+
+    name: str = ""
+    group: str = "answers"
+    scope: ScopeKey = ()
+    title: str
+    alt: str
+    svg: str
+    table: Table
+    continuous: bool = False
+    note: str = ""
 
 
 def template(name: str) -> str:
@@ -30,7 +55,7 @@ def palettes() -> Mapping[str, Mapping[str, str]]:
     return tomllib.loads(template("palettes.toml"))
 
 
-def of_page() -> str:
+def page_colours() -> str:
     """Return the colours of the page: as the reader's system has it, unless ``data-theme`` on the root says otherwise.
 
     Paper is always light.
@@ -47,7 +72,7 @@ def of_page() -> str:
     )
 
 
-def of_picture() -> str:
+def picture_colours() -> str:
     """Return the colours of a picture that stands alone."""
     light, dark, paper = (_variables(name) for name in ("light", "dark", "print"))
     lines = (
@@ -60,50 +85,6 @@ def of_picture() -> str:
 
 def _variables(name: str) -> str:
     return " ".join(f"--{role}: {colour};" for role, colour in palettes()[name].items())
-
-
-WIDTH, LEFT, BAR, ROW = 460, 138, 315, 30
-
-Mark = Literal["stacked", "bars", "dots", "line"]
-#: A dot with its interval: label, value, low, high, and how many answers it rests on.
-Point = tuple[str, float | None, float | None, float | None, int]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Guides:
-    """What dots and curves are drawn against: the axis of their values, and lines that hold no answers.
-
-    ``chance`` is a level of the values, ``upright`` a place on the number line, ``diagonal`` the line y = x, ``fit``
-    the points of a fitted curve.
-    """
-
-    axis: str = ""
-    bounds: tuple[float, float] = (0.0, 1.0)
-    chance: float | None = None
-    upright: float | None = None
-    diagonal: bool = False
-    fit: tuple[tuple[float, float], ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
-    """One picture: ``svg`` for the page, ``alt`` the same in a sentence, ``table`` its numbers.
-
-    The first column of the table is what the figure is drawn over; ``series`` are the columns drawn, ``mark`` how, and
-    ``guides`` against what. Figures of one ``group`` stand together.
-    """
-
-    name: str = ""
-    group: str = "answers"
-    scope: ScopeKey = ()
-    title: str
-    alt: str
-    svg: str
-    table: Table
-    mark: Mark
-    series: tuple[str, ...]
-    guides: Guides = Guides()
-    note: str = ""
 
 
 def dots(
@@ -133,16 +114,8 @@ def dots(
     for value, anchor in ((low_end, "start"), (high_end, "end")):
         body.append(text(x(value), tall + 14, number(value), anchor=anchor, kind="small"))
     body.append(text(LEFT + 8 + (BAR - 70) / 2, tall + 30, what, anchor="middle", kind="small"))
-    columns = ("of", "value", "low", "high", "answers")
-    return Figure(
-        title=title,
-        alt=" ".join(_said(point) for point in points),
-        svg=svg("".join(body), WIDTH, tall + 38, title, " ".join(_said(point) for point in points)),
-        table=Table(name="", caption=title, columns=columns, rows=tuple(points), numbers=frozenset(columns[1:])),
-        mark="dots",
-        series=("value", "low", "high"),
-        guides=Guides(axis=what, bounds=bounds, chance=chance),
-    )
+    alt = " ".join(_said(point) for point in points)
+    return figure(title, alt, body, tall + 38, ("of", "value", "low", "high", "answers"), points)
 
 
 def _said(point: Point) -> str:
@@ -155,7 +128,7 @@ def _said(point: Point) -> str:
 
 def curve(
     title: str,
-    points: Sequence[tuple[float, float, float | None, float | None, int]],
+    points: Sequence[CurvePoint],
     *,
     x_name: str,
     y_name: str,
@@ -168,8 +141,8 @@ def curve(
 ) -> Figure:
     """Return points over a number line, with a band where there are intervals.
 
-    ``points`` are x, y, low, high and the number of answers. ``level`` is a dashed line across, ``diagonal`` the line
-    of y = x, ``model`` a fitted curve, ``mark_x`` an upright line; ``said`` stands for the points' own sentence.
+    ``level`` is a dashed line across, ``diagonal`` the line of y = x, ``model`` a fitted curve, ``mark_x`` an upright
+    line; ``said`` stands for the points' own sentence.
     """
     xs = [p[0] for p in points] + [p[0] for p in model] + ([] if mark_x is None else [mark_x])
     left, right = (0.0, 1.0) if diagonal else (min(xs), max(xs))
@@ -204,20 +177,40 @@ def curve(
         body.append(circle(px, py, 4.5, "dot-a"))
     columns = (x_name, y_name, "low", "high", "answers")
     alt = said or " ".join(f"At {x:.4g}: {number(y)} of {n:,} answers." for x, y, _, _, n in points)
+    return figure(title, f"{y_name} over {x_name}. {alt}", body, top + tall + 44, columns, points, continuous=True)
+
+
+def figure(
+    title: str,
+    alt: str,
+    body: Sequence[str],
+    height: float,
+    columns: tuple[str, ...],
+    rows: Sequence[tuple[Cell, ...]],
+    *,
+    continuous: bool = False,
+    note: str = "",
+) -> Figure:
+    """Return what was drawn together with its numbers; the first column names the rows unless it is a number line."""
     return Figure(
         title=title,
-        alt=f"{y_name} over {x_name}. {alt}",
-        svg=svg("".join(body), WIDTH, top + tall + 44, title, f"{y_name} over {x_name}. {alt}"),
-        table=Table(name="", caption=title, columns=columns, rows=tuple(points), numbers=frozenset(columns)),
-        mark="line",
-        series=(y_name, "low", "high"),
-        guides=Guides(axis=y_name, bounds=bounds, chance=level, upright=mark_x, diagonal=diagonal, fit=tuple(model)),
+        alt=alt,
+        svg=svg("".join(body), WIDTH, height, title, alt),
+        table=Table(
+            name="",
+            caption=title,
+            columns=columns,
+            rows=tuple(rows),
+            numbers=frozenset(columns if continuous else columns[1:]),
+        ),
+        continuous=continuous,
+        note=note,
     )
 
 
 def standalone(figure: Figure) -> str:
     """Return a figure as an SVG file that carries its own colours."""
-    css = of_picture() + template("figure.css")
+    css = picture_colours() + template("figure.css")
     namespace = '<svg xmlns="http://www.w3.org/2000/svg"'
     return figure.svg.replace("<svg", namespace, 1).replace("</title>", f"</title><style>{css}</style>", 1) + "\n"
 

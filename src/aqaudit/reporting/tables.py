@@ -17,11 +17,15 @@ from urllib.parse import urlsplit
 import polars as pl
 
 from aqaudit.audits.finding import Finding
+from aqaudit.audits.scope import BASE
 from aqaudit.core.records import Parse
 from aqaudit.core.text import clean, without_secrets
+from aqaudit.measures import Estimate
 from aqaudit.reporting.verdicts import NOTHING, WORDS, Judgement, measure_name, number, settings
 
 Cell = str | int | float | None
+#: The columns of a figure with what stands beside it: :func:`figure_cells`.
+FIGURE = ("value", "low", "high", "chance", "constant_answer", "n", "clusters")
 _PARSES: tuple[Parse, ...] = ("ok", "unparsed", "refused", "out_of_range", "truncated")
 #: Media reached the place a row was answered at.
 _WITH_MEDIA = (pl.col("media_sha256").list.len().fill_null(0) > 0) | (pl.col("frames_sent").fill_null(0) > 0)
@@ -49,26 +53,33 @@ def shown(cell: Cell, missing: str = "unknown", limit: int = 160) -> str:
     return f"{cell:,}" if isinstance(cell, int) else clean(cell, limit)
 
 
+def figure_cells(one: Finding | Estimate) -> tuple[Cell, ...]:
+    """Return the cells of a figure, in the order of :data:`FIGURE`."""
+    return one.value, one.low, one.high, one.chance, one.baseline, one.n, one.clusters
+
+
 def headline(judged: Sequence[Judgement]) -> Table:
     """Return the headline figures, one row a finding."""
     return Table(
         name="headline",
         caption="Headline figures",
         columns=(
-            *("model", "dataset", "task", "kind", "settings", "audit", "measure", "value", "low", "high", "chance"),
-            *("constant_answer", "n", "clusters", "verdict", "why"),
+            *("model", "dataset", "task", "kind", "settings", "audit", "measure"),
+            *FIGURE,
+            *("verdict", "why"),
         ),
         rows=tuple(
             (
-                *(dict(one.scope).get(part) for part in ("model", "dataset", "task", "kind")),
+                *(dict(one.scope).get(part) for part in BASE),
                 settings(one.scope),
-                *(f.audit, f.measure, f.value, f.low, f.high, f.chance, f.baseline, f.n, f.clusters),
+                *(f.audit, f.measure),
+                *figure_cells(f),
                 *(WORDS[f.verdict], f.why or f.summary),
             )
             for one in judged
             for f in one.findings
         ),
-        numbers=frozenset({"value", "low", "high", "chance", "constant_answer", "n", "clusters"}),
+        numbers=frozenset(FIGURE),
         missing=NOTHING,
     )
 
@@ -79,7 +90,8 @@ def findings(found: Sequence[Finding]) -> Table:
         name="findings",
         caption="All findings, breakdowns included",
         columns=(
-            *("audit", "scope", "measure", "value", "low", "high", "chance", "constant_answer", "n", "clusters"),
+            *("audit", "scope", "measure"),
+            *FIGURE,
             *("headline", "verdict", "flag", "summary", "details"),
         ),
         rows=tuple(
@@ -87,12 +99,13 @@ def findings(found: Sequence[Finding]) -> Table:
                 f.audit,
                 ", ".join(f"{k} {clean(v, 60)}" for k, v in f.scope.items()),
                 measure_name(f.measure),
-                *(f.value, f.low, f.high, f.chance, f.baseline, f.n, f.clusters, "yes" if f.headline else "no"),
-                *(f.verdict.replace("_", " "), f.flag or "", f.summary or f.why, _details(f)),
+                *figure_cells(f),
+                *("yes" if f.headline else "no", f.verdict.replace("_", " "), f.flag or "", f.summary or f.why),
+                _details(f),
             )
             for f in found
         ),
-        numbers=frozenset({"value", "low", "high", "chance", "constant_answer", "n", "clusters"}),
+        numbers=frozenset(FIGURE),
         missing=NOTHING,
     )
 
@@ -266,8 +279,8 @@ def as_csv(table: Table) -> str:
     """Return a table as CSV, values unrounded; text that a spreadsheet would run as a formula gets a ``'`` in front."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([_plain(column) for column in table.columns])  # models may be columns
-    writer.writerows([_plain(cell) for cell in row] for row in table.rows)
+    writer.writerow([_inert(column) for column in table.columns])  # models may be columns
+    writer.writerows([_inert(cell) for cell in row] for row in table.rows)
     return out.getvalue()
 
 
@@ -280,7 +293,7 @@ def as_tex(table: Table) -> str:
     return "\n".join([*lines, r"\hline", r"\end{tabular}", ""])
 
 
-def _plain(cell: Cell) -> Cell:
+def _inert(cell: Cell) -> Cell:
     if not isinstance(cell, str):
         return cell
     text = clean(cell, 2000)

@@ -1,4 +1,7 @@
-"""What the audits found as plain text for a terminal: worst first, one block a scope, at most 80 columns."""
+"""Findings as plain text for a terminal: of audits worst first, of a comparison scope by scope.
+
+Lines have at most 80 columns. Names are cleaned of control characters and wrapped, never cut silently.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import re
 import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import groupby
 
 import polars as pl
@@ -13,6 +17,7 @@ import polars as pl
 from aqaudit.audits import AuditResult
 from aqaudit.audits.comparison import ComparisonResult
 from aqaudit.audits.finding import Finding, Verdict
+from aqaudit.audits.findings_text import count
 from aqaudit.core.text import clean
 from aqaudit.core.text import width as columns
 from aqaudit.reporting.verdicts import (
@@ -21,6 +26,7 @@ from aqaudit.reporting.verdicts import (
     WORDS,
     Judgement,
     banners,
+    interval_words,
     judgements,
     marks,
     measure_name,
@@ -33,7 +39,14 @@ from aqaudit.reporting.verdicts import (
     without_figures,
 )
 
-_COMPARED_HEADS = ("figure", "A", "B", "B\u2212A", "95% interval", "n", "perf", "verdict")
+_WIDTH = 80
+_HEADS = ("value", "95% interval", "chance", "n", "perf", "verdict")
+_SHORT = {"balanced_accuracy": "BA", "spearman": "rho", "balanced_accuracy_macro": "BA/crit"}
+_LEGEND = {
+    "BA": "BA = balanced accuracy, 0 to 1",
+    "rho": "rho = Spearman rank correlation, \u22121 to 1",
+}
+_COMPARED_HEADS = ("A", "B", "B\u2212A", "95% interval", "n", "perf", "verdict")
 _COMPARED_SHORT = {
     "balanced_accuracy": "BA",
     "pair_accuracy": "pairs",
@@ -53,97 +66,22 @@ _COMPARED_LEGEND = {
     "|pos|": "|pos| = size of the position bias (smaller is better)",
     "R-l2": "R-l2, MAE = errors (smaller is better)",
 }
-_WORDS = {"not after Holm": "not sure"}
-_WIDTH = 80
-
-
-def table(result: ComparisonResult, a: str, b: str) -> str:
-    """Return what was paired and every difference, every line at most 80 columns."""
-    pairs = result.pairs
-    lines = [*_compared_wrapped(f"A  {clean(a, 200)}"), *_compared_wrapped(f"B  {clean(b, 200)}")]
-    if pairs.differ:
-        told = "; ".join(f"{k}: {clean(x, 60)} vs {clean(y, 60)}" for k, (x, y) in pairs.differ.items())
-        lines += _compared_wrapped(f"They differ in {told}.")
-    alone = f"{pairs.only_a:,} answers only in A, {pairs.only_b:,} only in B"
-    if pairs.other_truth:
-        alone += f", {pairs.other_truth:,} pairs with different truths left out"
-    lines += _compared_wrapped(f"{pairs.a.height:,} pairs of answers to the same question; {alone}.")
-    cells = [_compared_cells(finding) for finding in result.findings]
-    widths = [max(map(len, column)) for column in zip(_COMPARED_HEADS, *cells, strict=True)]
-    scope = None
-    for finding, row in zip(result.findings, cells, strict=True):
-        if finding.scope != scope:
-            scope = finding.scope
-            lines += ["", *_compared_wrapped(_compared_name(finding)), _compared_line(_COMPARED_HEADS, widths)]
-        lines.append(_compared_line(row, widths))
-        if finding.why:
-            lines += _compared_wrapped(f"    {clean(finding.why, 300)}")
-    used = {row[0] for row in cells}
-    legend = [text for short, text in _COMPARED_LEGEND.items() if short in used]
-    lines += ["", *_compared_wrapped("; ".join([*legend, "perf = performers (clusters)"]) + ".")]
-    lines += _compared_wrapped(
-        "better = the interval excludes 0, after Holm over the scopes of a figure; alike = the whole interval is too "
-        "small to matter; not sure = only before Holm."
-    )
-    return "\n".join(lines) + "\n"
-
-
-def _compared_name(finding: Finding) -> str:
-    values = [clean(value, 80) for key, value in scope_of(finding.scope) if value]
-    return " ".join(dict.fromkeys(values)) or "all"
-
-
-def _compared_cells(finding: Finding) -> tuple[str, ...]:
-    interval = NOTHING
-    if finding.low is not None and finding.high is not None:
-        interval = f"{number(finding.low)} to {number(finding.high)}"
-    a, b = (finding.details.get(side) for side in ("a", "b"))
-    verdict = finding.flag or "cannot tell"
-    return (
-        _COMPARED_SHORT.get(finding.measure, finding.measure),
-        number(a if isinstance(a, float) else None),
-        number(b if isinstance(b, float) else None),
-        number(finding.value),
-        interval,
-        str(finding.n),
-        str(finding.clusters),
-        _WORDS.get(verdict, verdict),
-    )
-
-
-def _compared_line(cells: tuple[str, ...], widths: list[int]) -> str:
-    text = " "
-    for place, (cell, wide) in enumerate(zip(cells, widths, strict=True)):
-        text += " " + (cell.ljust(wide) if place in {0, len(widths) - 1} else cell.rjust(wide))
-    return text.rstrip()
-
-
-def _compared_wrapped(text: str) -> list[str]:
-    lead = text[: len(text) - len(text.lstrip())]
-    return textwrap.wrap(text, _WIDTH, initial_indent="", subsequent_indent=lead + "   ", break_on_hyphens=False) or [
-        ""
-    ]
-
-
-_SHORT = {"balanced_accuracy": "BA", "spearman": "rho", "balanced_accuracy_macro": "BA/crit"}
-_LEGEND = {
-    "BA": "BA = balanced accuracy, 0 to 1",
-    "rho": "rho = Spearman rank correlation, \u22121 to 1",
-}
-_HEADS = ("value", "95% interval", "chance", "n", "perf", "verdict")
+#: Flags of compared findings that are shown in other words.
+_COMPARED_WORDS = {"not after Holm": "not sure"}
 #: Colours of a terminal (SGR codes) by verdict; the word stands there in any case.
 _COLOURS: Mapping[Verdict, str] = {"ok": "32", "warn": "33", "fail": "1;31", "cannot_tell": "36", "skipped": "2"}
 _VERDICT = re.compile(rf"(?<= )({'|'.join(WORDS.values())})$", re.MULTILINE)
 
 
-def headline(result: AuditResult, frame: pl.DataFrame, width: int = 80, *, failed: pl.DataFrame | None = None) -> str:
+def headline(
+    result: AuditResult, frame: pl.DataFrame, width: int = _WIDTH, *, failed: pl.DataFrame | None = None
+) -> str:
     """Return the headline findings as plain text without colour, every line at most ``width`` columns (80 or more).
 
     One block a model and in it one a scope, both with the worst first; below a finding that is not plainly fit stands
-    why. Names are cleaned of control characters and wrapped, never cut silently. ``failed`` are the requests that
-    brought no answer, where that is known.
+    why. ``failed`` are the requests that brought no answer, where that is known.
     """
-    wide = max(width, 80)
+    wide = max(width, _WIDTH)
     warnings = banners(frame)
     marked = marks(warnings)
     lines = _facts(frame, wide) + _failed(failed, wide)
@@ -156,7 +94,7 @@ def headline(result: AuditResult, frame: pl.DataFrame, width: int = 80, *, faile
             lines += _wrapped(f"{name}: {clean(why, 600)}", wide, "  ")
         return "\n".join(lines) + "\n"
     cells = [_cells(finding) for one in judged for finding in one.findings]
-    widths = [max(map(len, column)) for column in zip(_HEADS, *cells, strict=True)]
+    widths = _widths(_HEADS, cells)
     room = wide - sum(widths) - len(widths)
     for model, group in _by_model(judged, marked):
         mark = f" [{marked[model]}]" if model in marked else ""
@@ -194,16 +132,9 @@ def _by_model(judged: Sequence[Judgement], marked: Mapping[str, str]) -> list[tu
 
 def _facts(frame: pl.DataFrame, wide: int) -> list[str]:
     unread = frame.filter(frame["parse"] != "ok").height
-    counts = ", ".join(
-        f"{n:,} {word}" if n == 1 else f"{n:,} {word}s"
-        for n, word in (
-            (frame.height, "answer"),
-            (frame["model"].n_unique(), "model"),
-            (frame["performer"].n_unique(), "performer"),
-        )
-    )
-    text = f"{counts}; {unread:,} without a readable verdict."
-    return _wrapped(text, wide, "  ")
+    answers = count(frame.height, "answer")
+    models, performers = (count(frame[name].n_unique(), name) for name in ("model", "performer"))
+    return _wrapped(f"{answers}, {models}, {performers}; {unread:,} without a readable verdict.", wide, "  ")
 
 
 def _failed(failed: pl.DataFrame | None, wide: int) -> list[str]:
@@ -243,12 +174,9 @@ def _name(finding: Finding, *, alone: bool) -> str:
 
 
 def _cells(finding: Finding) -> tuple[str, ...]:
-    interval = NOTHING
-    if finding.low is not None and finding.high is not None:
-        interval = f"{number(finding.low)} to {number(finding.high)}"
     return (
         number(finding.value),
-        interval,
+        interval_words(finding.low, finding.high),
         number(finding.chance),
         str(finding.n),
         str(finding.clusters),
@@ -270,6 +198,56 @@ def _legend(result: AuditResult, judged: Sequence[Judgement], wide: int) -> list
     return lines
 
 
+def table(result: ComparisonResult, a: str, b: str) -> str:
+    """Return what was paired and every difference; ``a`` and ``b`` name the sides."""
+    pairs, folded = result.pairs, partial(_fold, room=_WIDTH, indent="   ")
+    lines = [*folded(f"A  {clean(a, 200)}"), *folded(f"B  {clean(b, 200)}")]
+    if pairs.differ:
+        told = "; ".join(f"{k}: {clean(x, 60)} vs {clean(y, 60)}" for k, (x, y) in pairs.differ.items())
+        lines += folded(f"They differ in {told}.")
+    alone = f"{pairs.only_a:,} answers only in A, {pairs.only_b:,} only in B"
+    if pairs.other_truth:
+        alone += f", {pairs.other_truth:,} pairs with different truths left out"
+    lines += folded(f"{pairs.a.height:,} pairs of answers to the same question; {alone}.")
+    names = [_COMPARED_SHORT.get(finding.measure, finding.measure) for finding in result.findings]
+    cells = [_compared_cells(finding) for finding in result.findings]
+    widths = _widths(_COMPARED_HEADS, cells)
+    room = 2 + max(map(len, ("figure", *names)))
+    scope = None
+    for finding, name, row in zip(result.findings, names, cells, strict=True):
+        if finding.scope != scope:
+            scope = finding.scope
+            about = " ".join(dict.fromkeys(clean(value, 80) for _, value in scope_of(scope) if value)) or "all"
+            lines += ["", *folded(about), _line("  figure", _COMPARED_HEADS, widths, room)]
+        lines.append(_line(f"  {name}", row, widths, room))
+        if finding.why:
+            lines += _fold(f"    {clean(finding.why, 300)}", _WIDTH, "       ")
+    legend = [text for short, text in _COMPARED_LEGEND.items() if short in names]
+    lines += ["", *folded("; ".join([*legend, "perf = performers (clusters)"]) + ".")]
+    lines += folded(
+        "better = the interval excludes 0, after Holm over the scopes of a figure; alike = the whole interval is too "
+        "small to matter; not sure = only before Holm."
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _compared_cells(finding: Finding) -> tuple[str, ...]:
+    sides = (finding.details.get(side) for side in ("a", "b"))
+    verdict = finding.flag or "cannot tell"
+    return (
+        *(number(side if isinstance(side, float) else None) for side in sides),
+        number(finding.value),
+        interval_words(finding.low, finding.high),
+        str(finding.n),
+        str(finding.clusters),
+        _COMPARED_WORDS.get(verdict, verdict),
+    )
+
+
+def _widths(heads: Sequence[str], rows: Sequence[tuple[str, ...]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+
+
 def _line(name: str, cells: tuple[str, ...], widths: Sequence[int], room: int) -> str:
     text = name + " " * (room - columns(name))
     for place, (cell, wide) in enumerate(zip(cells, widths, strict=True)):
@@ -279,17 +257,19 @@ def _line(name: str, cells: tuple[str, ...], widths: Sequence[int], room: int) -
 
 
 def _wrapped(text: str, wide: int, indent: str) -> list[str]:
+    """Break text into lines of at most ``wide`` columns; the first begins as it does, the others with ``indent``."""
     lead = text[: len(text) - len(text.lstrip())]
-    return [
-        lead + lines if not i else indent + lines
-        for i, lines in enumerate(_fold(text.strip(), wide - max(len(indent), len(lead))))
-    ]
+    first, *others = _fold(text.strip(), wide - max(len(indent), len(lead)))
+    return [lead + first, *(indent + line for line in others)]
 
 
-def _fold(text: str, room: int) -> list[str]:
-    """Break text into lines of at most ``room`` terminal columns, at blanks where there are any."""
+def _fold(text: str, room: int, indent: str = "") -> list[str]:
+    """Break text into lines of at most ``room`` terminal columns, at blanks where there are any.
+
+    All but the first begin with ``indent``.
+    """
     lines: list[str] = []
-    for line in textwrap.wrap(text, room, break_on_hyphens=False) or [""]:
+    for line in textwrap.wrap(text, room, subsequent_indent=indent, break_on_hyphens=False) or [""]:
         rest = line
         while columns(rest) > room:  # characters that take two columns
             cut = len(rest)

@@ -1,4 +1,4 @@
-"""What a reader with two minutes needs: one verdict word and one plain sentence per scope.
+"""What a reader with two minutes needs: one verdict word and one plain sentence a scope, and warnings about judges.
 
 A scope is what one figure is about: model x dataset x task x kind of question, and settings where they vary.
 """
@@ -13,8 +13,53 @@ import polars as pl
 
 from aqaudit.audits import AUDITS
 from aqaudit.audits.finding import Finding, Verdict
+from aqaudit.audits.scope import BASE
 from aqaudit.core.text import clean
 from aqaudit.measures import MEASURES, resample
+
+ScopeKey = tuple[tuple[str, str], ...]
+"""A scope's labels in a fixed order: :func:`scope_of`."""
+
+#: Verdict -> what a reader is told.
+WORDS: dict[Verdict, str] = {
+    "ok": "fit so far",
+    "warn": "doubtful",
+    "fail": "not fit",
+    "cannot_tell": "cannot tell",
+    "skipped": "not judged",
+}
+#: Stands where a figure could not be computed.
+NOTHING = "\u2013"
+#: Later ones decide over earlier ones when several headline findings speak about one scope.
+_DECIDES: tuple[Verdict, ...] = ("skipped", "ok", "warn", "cannot_tell", "fail")
+#: The order in which findings are read: what forbids use first, then doubts, then what is open.
+VERDICT_ORDER: tuple[Verdict, ...] = ("fail", "warn", "cannot_tell", "ok", "skipped")
+#: Figures in brackets at the end of a sentence, as audits put them.
+_FIGURES = re.compile(r" \([^()]*(?:\([^()]*\)[^()]*)*\)(?=\.$)")
+_MOST_REASONS = 2
+#: Word in a model's name or version, which is the mark as well; title and text of the warning.
+_BANNERS = (
+    (
+        "simulated",
+        "Simulated judge",
+        "these numbers describe a program that was told the truth, not a vision-language model",
+    ),
+    (
+        "observer",
+        "Ideal observer",
+        "these numbers describe a program that answers from the joints of a body, the ceiling beside the models",
+    ),
+    (
+        "untrained",
+        "untrained test model",
+        "its weights are random, so its answers say nothing about any model that can be used",
+    ),
+    (
+        "demo",
+        "Demonstration model",
+        "a small model trained on drawn people to show how AQAudit works; its numbers say nothing about other models",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,32 +72,17 @@ class Banner:
     models: tuple[str, ...]
 
 
-_RULES: tuple[tuple[str, str, str, str], ...] = (
-    (
-        "simulated",
-        "simulated",
-        "Simulated judge",
-        "these numbers describe a program that was told the truth, not a vision-language model",
-    ),
-    (
-        "observer",
-        "observer",
-        "Ideal observer",
-        "these numbers describe a program that answers from the joints of a body, the ceiling beside the models",
-    ),
-    (
-        "untrained",
-        "untrained",
-        "untrained test model",
-        "its weights are random, so its answers say nothing about any model that can be used",
-    ),
-    (
-        "demo",
-        "demo",
-        "Demonstration model",
-        "a small model trained on drawn people to show how AQAudit works; its numbers say nothing about other models",
-    ),
-)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """The headline findings of one scope and what they add up to."""
+
+    scope: ScopeKey
+    findings: tuple[Finding, ...]
+    verdict: Verdict
+    word: str
+    reason: str
+    advice: str
+    short: str
 
 
 def banners(frame: pl.DataFrame) -> list[Banner]:
@@ -64,8 +94,8 @@ def banners(frame: pl.DataFrame) -> list[Banner]:
         (model or "", version or "") for model, version in frame.select("model", "model_version").unique().iter_rows()
     )
     found: list[Banner] = []
-    for word, mark, title, text in _RULES:
-        models = sorted({model for model, version in pairs if _mentions(word, model, version)})
+    for mark, title, text in _BANNERS:
+        models = sorted({model for model, version in pairs if _mentions(mark, model, version)})
         if models:
             found.append(Banner(mark=mark, title=title, text=text, models=tuple(models)))
     return found
@@ -90,51 +120,16 @@ def _mentions(word: str, model: str, version: str) -> bool:
     return word in text
 
 
-#: The audits in the order of the contract; a report says which of them were not made.
-WORDS: dict[Verdict, str] = {
-    "ok": "fit so far",
-    "warn": "doubtful",
-    "fail": "not fit",
-    "cannot_tell": "cannot tell",
-    "skipped": "not judged",
-}
-#: Stands where a figure could not be computed.
-NOTHING = "\u2013"
-#: Later ones decide over earlier ones when several headline findings speak about one scope.
-_DECIDES: tuple[Verdict, ...] = ("skipped", "ok", "warn", "cannot_tell", "fail")
-#: The order in which findings are read: what forbids use first, then doubts, then what is open.
-VERDICT_ORDER: tuple[Verdict, ...] = ("fail", "warn", "cannot_tell", "ok", "skipped")
-_PARTS = ("model", "dataset", "task", "kind")
-#: Figures in brackets at the end of a sentence, as audits put them.
-_FIGURES = re.compile(r" \([^()]*(?:\([^()]*\)[^()]*)*\)(?=\.$)")
-_MOST_REASONS = 2
-
-ScopeKey = tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
-    """The headline findings of one scope and what they add up to."""
-
-    scope: ScopeKey
-    findings: tuple[Finding, ...]
-    verdict: Verdict
-    word: str
-    reason: str
-    advice: str
-    short: str
-
-
 def scope_of(labels: Mapping[str, str]) -> ScopeKey:
     """Return a scope's labels as pairs in a fixed order: model, dataset, task, kind, then settings by name."""
-    rank = {name: place for place, name in enumerate(_PARTS)}
+    rank = {name: place for place, name in enumerate(BASE)}
     items = ((str(k), str(v)) for k, v in labels.items())
     return tuple(sorted(items, key=lambda item: (rank.get(item[0], len(rank)), item[0])))
 
 
 def settings(scope: ScopeKey) -> str:
     """Return the settings of a scope besides model, dataset, task and kind, such as ``view crop``."""
-    return ", ".join(f"{k} {clean(v, 60)}" for k, v in scope if k not in _PARTS)
+    return ", ".join(f"{k} {clean(v, 60)}" for k, v in scope if k not in BASE)
 
 
 def label(scope: ScopeKey) -> str:
@@ -244,7 +239,7 @@ def _in_numbers(finding: Finding) -> str:
         return ""
     text = f"{measure_name(finding.measure)} {number(finding.value)}"
     if finding.low is not None and finding.high is not None:
-        text += f", 95 % interval {number(finding.low)} to {number(finding.high)}"
+        text += f", 95 % interval {interval_words(finding.low, finding.high)}"
     if finding.chance is not None:
         text += f", chance {number(finding.chance)}"
     return text
@@ -257,3 +252,8 @@ def number(value: float | None, missing: str = NOTHING) -> str:
     digits = 2 if abs(value) < 10 else 1 if abs(value) < 1000 else 0
     # Adding zero turns a rounded -0.0 into 0.0.
     return f"{round(value, digits) + 0.0:,.{digits}f}".replace("-", "\u2212")
+
+
+def interval_words(low: float | None, high: float | None) -> str:
+    """Return an interval for reading: ``0.27 to 0.33``, a dash where there is none."""
+    return NOTHING if low is None or high is None else f"{number(low)} to {number(high)}"

@@ -1,4 +1,4 @@
-"""Tagged steps of reasoning, ready for the page: text, tag and the frames a step points to."""
+"""Answers in words: what is true, what was said, in which cell; and the tagged steps of the reasoning behind it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,36 @@ from aqaudit.reporting.verdicts import number
 
 _EXECUTION = {True: "the execution is correct", False: "the execution has the error", None: "unknown"}
 _UNREAD = {"refused": "the model refused to answer", "truncated": "the answer was cut off"}
+#: Settings whose values do not speak for themselves.
+_BARE = frozenset({"fps_asked", "shots", "repeat", "pair_order", "thinking", "answer_words"})
+#: Each tag has a colour of its own; the word stands beside it. Red flags are warm, what is seen is blue.
+COLOURS = {
+    "observation": 0,
+    "rule": 2,
+    "assumption": 1,
+    "prestige": 3,
+    "canonical": 5,
+    "correlate": 4,
+    "conclusion": 6,
+    "other": 6,
+}
+_MOST_CLAIMS = 4
+_FRAMES = re.compile(r"\bframes?\s+#?(\d{1,4})(?:\s*(?:-|\u2013|to|and)\s*#?(\d{1,4}))?", re.IGNORECASE)
+_SECONDS = re.compile(
+    r"\b(?:at|around|by|near)\s+(?:about\s+)?(\d{1,3}(?:\.\d{1,2})?)\s*(?:s|sec|seconds)\b", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracedStep:
+    """One step: ``frames`` and ``seconds`` are those it names, ``claim`` what it says in figures."""
+
+    tag: str
+    colour: int
+    text: str
+    claim: str
+    frames: tuple[int, ...]
+    seconds: tuple[float, ...]
 
 
 def truth_words(row: Mapping[str, object]) -> str:
@@ -61,10 +91,6 @@ def cell_words(row: Mapping[str, object], varying: Sequence[str]) -> str:
     return ", ".join(parts)
 
 
-#: Settings whose values do not speak for themselves.
-_BARE = frozenset({"fps_asked", "shots", "repeat", "pair_order", "thinking", "answer_words"})
-
-
 def _better(row: Mapping[str, object], preferred: object) -> str:
     ids = {"this": row["performance_id"], "other": row["other_id"]}
     if preferred in ids:
@@ -78,36 +104,6 @@ def _claim(value: object) -> bool | None:
 
 def _plain(value: object) -> str:
     return number(value, "unknown") if isinstance(value, float) else "unknown"
-
-
-#: Each tag has a colour of its own; the word stands beside it. Red flags are warm, what is seen is blue.
-COLOURS = {
-    "observation": 0,
-    "rule": 2,
-    "assumption": 1,
-    "prestige": 3,
-    "canonical": 5,
-    "correlate": 4,
-    "conclusion": 6,
-    "other": 6,
-}
-_MOST_CLAIMS = 4
-_FRAMES = re.compile(r"\bframes?\s+#?(\d{1,4})(?:\s*(?:-|\u2013|to|and)\s*#?(\d{1,4}))?", re.IGNORECASE)
-_SECONDS = re.compile(
-    r"\b(?:at|around|by|near)\s+(?:about\s+)?(\d{1,3}(?:\.\d{1,2})?)\s*(?:s|sec|seconds)\b", re.IGNORECASE
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TracedStep:
-    """One step: ``frames`` and ``seconds`` are those it names, ``claim`` what it says in figures."""
-
-    tag: str
-    colour: int
-    text: str
-    claim: str
-    frames: tuple[int, ...]
-    seconds: tuple[float, ...]
 
 
 def traced(steps: pl.DataFrame | None, keys: Sequence[str]) -> dict[str, tuple[TracedStep, ...]]:

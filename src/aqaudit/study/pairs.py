@@ -1,4 +1,7 @@
-"""Partners: whose clip is shown in place of a performance's own under the perturbation ``swapped``."""
+"""Pairs: ``prefer`` questions about two performances of one action by two performers in two videos.
+
+And swap pairing: whose clip is shown in place of a performance's own under the perturbation ``swapped``.
+"""
 
 from __future__ import annotations
 

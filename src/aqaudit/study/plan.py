@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from aqaudit.core.keys import digest, window_json
 from aqaudit.core.records import LETTERS, BadInput, Dataset, Kind, Performance, Question, Request, in_order
@@ -13,10 +14,8 @@ from aqaudit.prompts.framing import guideline
 from aqaudit.prompts.shots import Pool
 from aqaudit.study import pairs, questions
 from aqaudit.study.pairs import Pairing
-from aqaudit.study.requests import PlannedRequest, Sources, Writer
+from aqaudit.study.requests import PlannedRequest, PoseSources, Sources, Writer, cells_of
 from aqaudit.study.study import Study
-
-__all__ = ["Plan", "PlannedDataset", "PlannedRequest", "Sources"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,12 +49,14 @@ class Plan:
         study: Study,
         datasets: Sequence[PlannedDataset],
         sources: Sources,
+        poses: PoseSources,
         shard: tuple[int, int] | None = None,
     ) -> None:
         self.study = study
         self._shard = shard
         self.datasets = tuple(datasets)
         self._sources = sources
+        self._poses = poses
         #: Requests left out because another one is the same to the last byte, by model.
         self.duplicates: Counter[str] = Counter()
 
@@ -65,6 +66,7 @@ class Plan:
         study: Study,
         datasets: Sequence[Dataset],
         sources: Sources,
+        poses: PoseSources,
         shard: tuple[int, int] | None = None,
         training: Sequence[Dataset] | None = None,
     ) -> Plan:
@@ -87,8 +89,12 @@ class Plan:
             tasks = questions.tasks_of(dataset, spec.tasks)
             counts = questions.QuestionMaker(dataset, tasks).count()
             if "prefer" in tasks:
-                counts["prefer"] = sum(1 for _ in pairs.pairs(dataset, study.seed, spec.pairs))
-            pool = None if examples is None else Pool(_questions(examples, tasks, spec.pairs, study.seed), study.seed)
+                counts["prefer"] = sum(1 for _ in pairs.pairs(dataset, study.spec.seed, spec.pairs))
+            pool = (
+                None
+                if examples is None
+                else Pool(_questions(examples, tasks, spec.pairs, study.spec.seed), study.spec.seed)
+            )
             plan = PlannedDataset(dataset=dataset, tasks=tasks, counts=counts, pairing=spec.pairs, pool=pool)
             for kind in tasks:
                 if not counts[kind]:
@@ -110,9 +116,9 @@ class Plan:
         names = [p.dataset.name for p in planned]
         if len(set(names)) < len(names):
             raise BadInput(f"{study.name}: two data sets are both named '{max(names, key=names.count)}'; rename one")
-        made = cls(study, planned, sources, shard)
+        made = cls(study, planned, sources, poses, shard)
         for model in study.models:
-            if not any(study.cells(kind, model, p.dataset.name) for p in planned for kind in p.tasks):
+            if not any(cells_of(study, kind, model, p.dataset.name) for p in planned for kind in p.tasks):
                 raise BadInput(
                     f"{study.name}: skip leaves out every cell of model '{model}'; take it out of grid.model"
                 )
@@ -121,9 +127,12 @@ class Plan:
     def count(self, model: str) -> int:
         """Return how many requests a model gets, exact duplicates included."""
         total = 0
-        for planned in self.datasets:
-            counts = planned.counts if self._shard is None else Counter(q.kind for q in self._questions(planned))
-            total += sum(n * len(self.study.cells(k, model, planned.dataset.name)) for k, n in counts.items())
+        for one in self.datasets:
+            counts = one.counts
+            if self._shard is not None:
+                asked = _questions(one.dataset, one.tasks, one.pairing, self.study.spec.seed, self._shard)
+                counts = Counter(question.kind for question in asked)
+            total += sum(n * len(cells_of(self.study, k, model, one.dataset.name)) for k, n in counts.items())
         return total
 
     def requests(self, model: str) -> Iterator[Request]:
@@ -133,13 +142,22 @@ class Plan:
     def planned(self, model: str) -> Iterator[PlannedRequest]:
         """Yield what :meth:`requests` does, with the key worked out and the rest left for those who need it."""
         self.duplicates[model] = 0
-        twins = self._twins()
+        # Only performances that show what another one shows lead to equal requests: to remember the keys of these alone
+        # keeps memory flat in the number of questions.
+        groups: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
+        for one in self.datasets:
+            for performance in one.dataset.performances:
+                source = self._sources.content_hash(performance)
+                groups[source, window_json(performance)].append((one.dataset.name, performance.id))
+        twins = {name for group in groups.values() if len(group) > 1 for name in group}
         of_twins: set[str] = set()
         for planned in self.datasets:
-            writer = Writer(self.study, planned.dataset, model, self._sources, planned.pool)
+            writer = Writer(self.study, planned.dataset, model, self._sources, self._poses, planned.pool)
             of_one: set[str] = set()
             name, last = planned.dataset.name, ""
-            for question in self._questions(planned):
+            for question in _questions(
+                planned.dataset, planned.tasks, planned.pairing, self.study.spec.seed, self._shard
+            ):
                 if question.performance.id != last:
                     of_one, last = set(), question.performance.id
                 other = question.other or question.performance
@@ -152,30 +170,11 @@ class Plan:
                         seen.add(request.answer_key)
                         yield request
 
-    def _questions(self, planned: PlannedDataset) -> Iterator[Question]:
-        every = _questions(planned.dataset, planned.tasks, planned.pairing, self.study.seed)
-        if self._shard is None:
-            return every
-        part, parts = self._shard
-        return (q for q in every if int(digest(q.performance.id)[:15], 16) % parts == part - 1)
-
-    def _twins(self) -> set[tuple[str, str]]:
-        """Return data set and id of performances that show what another one shows: only they lead to equal requests.
-
-        Remembering the keys of these alone keeps memory flat in the number of questions.
-        """
-        groups: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
-        for planned in self.datasets:
-            for performance in planned.dataset.performances:
-                source = self._sources.content_hash(performance)
-                groups[source, window_json(performance)].append((planned.dataset.name, performance.id))
-        return {name for group in groups.values() if len(group) > 1 for name in group}
-
 
 def _check_wording(study: Study, dataset: Dataset, tasks: Sequence[Kind]) -> None:
     """Refuse before the first request what would only be found while asking."""
     for kind in tasks:
-        cells = [cell for model in study.models for cell in study.cells(kind, model, dataset.name)]
+        cells = [cell for model in study.models for cell in cells_of(study, kind, model, dataset.name)]
         for strategy, framing in {(cell.strategy, cell.framing) for cell in cells}:
             strategies.check(strategy, kind, framing)
     for choice in dataset.choices:
@@ -191,7 +190,7 @@ def _check_guidelines(study: Study, dataset: Dataset, tasks: Sequence[Kind]) -> 
         (kind, cell.framing)
         for kind in tasks
         for model in study.models
-        for cell in study.cells(kind, model, dataset.name)
+        for cell in cells_of(study, kind, model, dataset.name)
         if cell.strategy == strategies.GUIDELINE
     }
     for action in sorted({p.action for p in dataset.performances}) if cells else ():
@@ -217,7 +216,7 @@ def _check_examples(study: Study, planned: PlannedDataset) -> None:
         return
     most = max(study.spec.grid.shots)
     seen = set()
-    for question in _questions(planned.dataset, planned.tasks, planned.pairing, study.seed):
+    for question in _questions(planned.dataset, planned.tasks, planned.pairing, study.spec.seed):
         who = tuple((p.performer, p.video) for p in in_order(question, "ab"))
         subject = (question.task, question.performance.action, question.criterion, question.error, who)
         if subject not in seen:
@@ -225,9 +224,13 @@ def _check_examples(study: Study, planned: PlannedDataset) -> None:
             planned.pool.draw(question, most)
 
 
-def _questions(dataset: Dataset, tasks: Sequence[Kind], pairing: Pairing, seed: int) -> Iterator[Question]:
+def _questions(
+    dataset: Dataset, tasks: Sequence[Kind], pairing: Pairing, seed: int, shard: tuple[int, int] | None = None
+) -> Iterator[Question]:
+    """Yield the questions about a data set, those about pairs last; with a shard, those of its performances."""
     maker = questions.QuestionMaker(dataset, tasks)
-    for performance in questions.shuffled(dataset.performances, seed):
-        yield from maker.questions(performance)
-    if "prefer" in tasks:
-        yield from pairs.pairs(dataset, seed, pairing)
+    single = (question for one in questions.shuffled(dataset.performances, seed) for question in maker.questions(one))
+    paired = pairs.pairs(dataset, seed, pairing) if "prefer" in tasks else ()
+    for question in chain(single, paired):
+        if shard is None or int(digest(question.performance.id)[:15], 16) % shard[1] == shard[0] - 1:
+            yield question

@@ -5,11 +5,25 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TypeVar
+from operator import itemgetter
+from typing import Any
 
-from aqaudit.core.records import KINDS, ChoiceQuestion, Criterion, Dataset, ErrorStatement, Kind, Performance, Question
+from aqaudit.core.records import (
+    KINDS,
+    ChoiceQuestion,
+    Criterion,
+    Dataset,
+    ErrorStatement,
+    Kind,
+    Performance,
+    Question,
+    Scale,
+)
 
-Declared = TypeVar("Declared", Criterion, ErrorStatement, ChoiceQuestion)
+Subject = Criterion | ErrorStatement | ChoiceQuestion | Scale
+
+#: Kind of question -> where a performance carries the labels for it.
+_LABELS: dict[Kind, str] = {"verify": "criteria", "detect": "errors", "choose": "choices", "score": "scores"}
 
 
 def shuffled(performances: Iterable[Performance], seed: int) -> list[Performance]:
@@ -17,7 +31,8 @@ def shuffled(performances: Iterable[Performance], seed: int) -> list[Performance
 
     Every prefix of a study is then a random sample of it, on any machine and whatever the order of the files.
     """
-    return sorted(performances, key=lambda p: hashlib.sha256(f"{seed}\0{p.id}".encode()).digest())
+    drawn = [(hashlib.sha256(f"{seed}\0{p.id}".encode()).digest(), p) for p in performances]
+    return [p for _, p in sorted(drawn, key=itemgetter(0))]
 
 
 class QuestionMaker:
@@ -25,98 +40,87 @@ class QuestionMaker:
 
     def __init__(self, dataset: Dataset, tasks: Sequence[Kind]) -> None:
         self._dataset = dataset
-        self._tasks = tasks
-        self._criteria = _by_action(dataset.criteria)
-        self._errors = _by_action(dataset.errors)
-        self._choices = _by_action(dataset.choices)
+        self._tasks = tuple(kind for kind in tasks if kind in _LABELS)
+        # (kind, action) -> what can be asked; scales belong to every action
+        self._subjects: dict[tuple[str, str], list[Subject]] = defaultdict(list)
+        for criterion in dataset.criteria:
+            self._subjects["verify", criterion.action].append(criterion)
+        for error in dataset.errors:
+            self._subjects["detect", error.action].append(error)
+        for choice in dataset.choices:
+            self._subjects["choose", choice.action].append(choice)
+        for action in {p.action for p in dataset.performances}:
+            self._subjects["score", action] = list(dataset.scales)
 
     def questions(self, performance: Performance) -> Iterator[Question]:
         """Yield the questions about one performance."""
-        make = {"verify": self._verify, "detect": self._detect, "choose": self._choose, "score": self._score}
         for kind in self._tasks:
-            if kind in make:
-                yield from make[kind](performance)
+            labels = getattr(performance, _LABELS[kind])
+            for subject in self._subjects[kind, performance.action]:
+                if subject.id in labels:
+                    yield self._question(performance, subject, labels[subject.id])
 
     def count(self) -> Counter[Kind]:
         """Return how many questions of each kind there are, without making them."""
         counts: Counter[Kind] = Counter()
-        for p in self._dataset.performances:
-            counts["verify"] += sum(c.id in p.criteria for c in self._criteria[p.action])
-            counts["detect"] += sum(e.id in p.errors for e in self._errors[p.action])
-            counts["choose"] += sum(c.id in p.choices for c in self._choices[p.action])
-            counts["score"] += sum(s.id in p.scores for s in self._dataset.scales)
-        return Counter({kind: n for kind, n in counts.items() if kind in self._tasks})
+        for performance in self._dataset.performances:
+            for kind in self._tasks:
+                labels = getattr(performance, _LABELS[kind])
+                counts[kind] += sum(one.id in labels for one in self._subjects[kind, performance.action])
+        return counts
 
-    def _identity(self, performance: Performance, kind: str, subject: str) -> str:
-        return f"{self._dataset.name}/{performance.id}/{kind}/{subject}"
-
-    def _verify(self, performance: Performance) -> Iterator[Question]:
-        for criterion in self._criteria[performance.action]:
-            if criterion.id in performance.criteria:
-                yield Question(
-                    question_id=self._identity(performance, "verify", criterion.id),
+    def _question(self, performance: Performance, subject: Subject, label: Any) -> Question:
+        dataset = self._dataset.name
+        match subject:
+            case Criterion():
+                return Question(
+                    question_id=f"{dataset}/{performance.id}/verify/{subject.id}",
                     kind="verify",
                     task="verify",
-                    dataset=self._dataset.name,
+                    dataset=dataset,
                     performance=performance,
-                    criterion=criterion.id,
-                    positive=criterion.positive,
-                    negative=criterion.negative,
-                    severity=performance.severity.get(criterion.id),
-                    gold_correct=performance.criteria[criterion.id],
+                    criterion=subject.id,
+                    positive=subject.positive,
+                    negative=subject.negative,
+                    severity=performance.severity.get(subject.id),
+                    gold_correct=label,
                 )
-
-    def _detect(self, performance: Performance) -> Iterator[Question]:
-        for error in self._errors[performance.action]:
-            if error.id in performance.errors:
-                yield Question(
-                    question_id=self._identity(performance, "detect", error.id),
+            case ErrorStatement():
+                return Question(
+                    question_id=f"{dataset}/{performance.id}/detect/{subject.id}",
                     kind="detect",
                     task="detect",
-                    dataset=self._dataset.name,
+                    dataset=dataset,
                     performance=performance,
-                    error=error.id,
-                    negative=error.statement,
-                    severity=performance.severity.get(error.id),
-                    gold_correct=performance.errors[error.id] == (),
+                    error=subject.id,
+                    negative=subject.statement,
+                    severity=performance.severity.get(subject.id),
+                    gold_correct=label == (),
                 )
-
-    def _choose(self, performance: Performance) -> Iterator[Question]:
-        for choice in self._choices[performance.action]:
-            if choice.id in performance.choices:
-                yield Question(
-                    question_id=self._identity(performance, "choose", choice.id),
+            case ChoiceQuestion():
+                return Question(
+                    question_id=f"{dataset}/{performance.id}/choose/{subject.id}",
                     kind="choose",
                     task="choose",
-                    dataset=self._dataset.name,
+                    dataset=dataset,
                     performance=performance,
-                    criterion=choice.id,
-                    text=choice.question,
-                    options=choice.options,
-                    gold_choice=performance.choices[choice.id],
+                    criterion=subject.id,
+                    text=subject.question,
+                    options=subject.options,
+                    gold_choice=label,
                 )
-
-    def _score(self, performance: Performance) -> Iterator[Question]:
-        for scale in self._dataset.scales:
-            if scale.id in performance.scores:
-                yield Question(
-                    question_id=self._identity(performance, "score", scale.id),
+            case Scale():
+                return Question(
+                    question_id=f"{dataset}/{performance.id}/score/{subject.id}",
                     kind="score",
-                    task=scale_task(self._dataset, "score", scale.id),
-                    dataset=self._dataset.name,
+                    task=scale_task(self._dataset, "score", subject.id),
+                    dataset=dataset,
                     performance=performance,
-                    criterion=scale.id,
-                    text=scale.id.replace("_", " "),
-                    scale=scale,
-                    gold_score=performance.scores[scale.id],
+                    criterion=subject.id,
+                    text=subject.id.replace("_", " "),
+                    scale=subject,
+                    gold_score=label,
                 )
-
-
-def _by_action(declared: Iterable[Declared]) -> dict[str, list[Declared]]:
-    result: dict[str, list[Declared]] = defaultdict(list)
-    for one in declared:
-        result[one.action].append(one)
-    return result
 
 
 def scale_task(dataset: Dataset, kind: str, scale: str) -> str:

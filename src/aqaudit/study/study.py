@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +14,6 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationErro
 from aqaudit.core.records import (
     AnswerWords,
     BadInput,
-    Cell,
     Framing,
     Kind,
     PairOrder,
@@ -28,7 +26,6 @@ from aqaudit.core.records import (
 )
 from aqaudit.models import catalog, settings
 from aqaudit.prompts import strategies, template
-from aqaudit.prompts.framing import framings, words_of
 from aqaudit.study.pairs import Pairing
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
@@ -164,10 +161,14 @@ BUNDLED = frozenset({"probe"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
-    """A checked study: the specification, its models, and the text it was read from."""
+    """A checked study: the specification, its models, and the text it was read from.
+
+    ``show_options`` are what the study settles about showing that is no factor of its grid.
+    """
 
     spec: StudySpec
     models: Mapping[str, settings.ModelEntry]
+    show_options: ShowOptions
     text: str
     folder: Path
     roots: Mapping[str, str] = field(default_factory=dict)
@@ -176,16 +177,6 @@ class Study:
     def name(self) -> str:
         """The study's name, also the default name of its output folder."""
         return self.spec.name
-
-    @property
-    def seed(self) -> int:
-        """The seed of every random choice in the plan."""
-        return self.spec.seed
-
-    @property
-    def show_options(self) -> ShowOptions:
-        """What the study settles about showing that is no factor of its grid."""
-        return ShowOptions(seed=self.spec.seed, swap=self.spec.swap, region=self.spec.region)
 
     @classmethod
     def read(
@@ -236,7 +227,12 @@ class Study:
         _check(spec, where)
         _check_distinct(entries, where)
         return cls(
-            spec=spec, models=entries, text=text, folder=folder or Path(), roots=_checked_roots(spec, roots or {})
+            spec=spec,
+            models=entries,
+            show_options=ShowOptions(seed=spec.seed, swap=spec.swap, region=spec.region),
+            text=text,
+            folder=folder or Path(),
+            roots=_checked_roots(spec, roots or {}),
         )
 
     @property
@@ -272,44 +268,6 @@ class Study:
         for entry in self.models.values():
             catalog.import_provider(entry)
 
-    def cells(self, kind: Kind, model: str, dataset: str = "") -> list[Cell]:
-        """Return the grid's distinct cells for one kind of question and one model, skips left out, in stable order."""
-        grid = self.spec.grid
-        sampling: list[tuple[float | None, int | None]]
-        if grid.frames is not None:
-            sampling = [(None, n) for n in grid.frames]
-        else:
-            sampling = [(None if f == "default" else float(f), None) for f in grid.fps or ("default",)]
-        put = [(f, words) for f in framings(kind, grid.framing) for words in words_of(kind, f, grid.answer_words)]
-        # Examples belong to one strategy; the others are asked without any.
-        asked = [(s, k) for s in grid.strategy for k in (grid.shots if s == strategies.FEW_SHOT else (0,))]
-        product = itertools.product(
-            grid.perturbation,
-            grid.view,
-            [(strategy, shots) for strategy, shots in asked if (shots > 0) == (strategy == strategies.FEW_SHOT)],
-            put,
-            sampling,
-            grid.pair_order if kind == "prefer" else ("ab",),
-            range(grid.repeats),
-        )
-        cells = (
-            Cell(
-                model=model,
-                perturbation=perturbation,
-                view=view,
-                strategy=strategy,
-                framing=framing,
-                answer_words=words,
-                fps=fps,
-                frames=frames,
-                shots=shots,
-                pair_order=order,
-                repeat=repeat,
-            )
-            for perturbation, view, (strategy, shots), (framing, words), (fps, frames), order, repeat in product
-        )
-        return [cell for cell in cells if not any(_matches(cell, kind, dataset, skip) for skip in self.spec.skip)]
-
 
 _SKIP_KEYS = ("model", "view", "strategy", "framing", "answer_words", "perturbation", "fps", "frames", "shots",
               "pair_order", "repeat", "kind", "dataset")  # fmt: skip
@@ -322,17 +280,6 @@ _SKIP_VALUES: dict[str, tuple[str, ...]] = {
     "pair_order": get_args(PairOrder),
     "kind": get_args(Kind),
 }
-
-
-def _matches(cell: Cell, kind: Kind, dataset: str, skip: Mapping[str, Any]) -> bool:
-    facts: dict[str, object] = {"kind": kind, "dataset": dataset}
-    for key, wanted in skip.items():
-        fact = facts[key] if key in facts else getattr(cell, key)
-        if key == "fps" and fact is None and cell.frames is None:
-            fact = "default"
-        if fact not in (wanted if isinstance(wanted, list) else [wanted]):
-            return False
-    return True
 
 
 def _text_of(source: str | Path) -> tuple[Path | None, str]:
@@ -376,7 +323,7 @@ def _check_distinct(entries: Mapping[str, settings.ModelEntry], where: str) -> N
     for name, entry in entries.items():
         # What an answer key knows of a model: neither its name in the study nor its address.
         shown = (entry.media_form, entry.max_frames, entry.max_side, entry.default_fps, entry.native_sampling)
-        twin = seen.setdefault(repr((sorted(entry.key_settings().items()), shown)), name)
+        twin = seen.setdefault(repr((sorted(entry.key_settings.items()), shown)), name)
         if twin != name:
             raise BadInput(
                 f"{where}: grid.model: '{twin}' and '{name}' are the same model with the same settings, so their "

@@ -1,4 +1,4 @@
-"""The rule scorer: tags a step by a lexicon and patterns, offline and the same every time.
+"""The rule scorer: cuts a trace into steps and tags each by a lexicon, offline and the same every time.
 
 The cues are data (``lexicon.toml``): each adds its weight to a tag when one of its patterns is found, and the tag with
 the largest sum wins. What a step quotes is not its own claim, so quotations are taken out first.
@@ -32,7 +32,6 @@ TAGS: Mapping[str, str] = {
 #: The tags under which a judgement rests on a prior instead of the picture.
 RED_FLAGS: tuple[str, ...] = (ASSUMPTION, PRESTIGE, CANONICAL, CORRELATE)
 
-
 #: A trace is read up to here, a step kept up to there; what comes from a model is bounded before it is searched.
 MAX_CHARACTERS = 60_000
 MAX_STEPS = 300
@@ -54,6 +53,10 @@ _THEN = re.compile(
     r"|i\s+(?:would|choose|judge|rate|give)|it\s+is\s+(?:true|false)))",
     re.IGNORECASE,
 )
+_QUOTED = re.compile(
+    r'"[^"]{1,400}"|\u201c[^\u201d]{1,400}\u201d|\u00ab[^\u00bb]{1,400}\u00bb|(?<![\w])\'[^\']{12,400}\'(?!\w)'
+)
+_QUOTE = " QUOTE "
 
 
 def trace_of(reasoning: str | None, said: str | None) -> str:
@@ -112,12 +115,6 @@ def _clauses(sentence: str) -> list[str]:
     return whole if len(whole) > 1 and all(len(part.split()) >= 3 for part in whole) else [sentence]
 
 
-_QUOTED = re.compile(
-    r'"[^"]{1,400}"|\u201c[^\u201d]{1,400}\u201d|\u00ab[^\u00bb]{1,400}\u00bb|(?<![\w])\'[^\']{12,400}\'(?!\w)'
-)
-_QUOTE = " QUOTE "
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Cue:
     tag: str
@@ -168,21 +165,15 @@ def scorer() -> str:
     return _lexicon().name
 
 
-def weights(step: str) -> dict[str, float]:
-    """Return what a step's cues add up to, by tag; every tag is there."""
-    text = unquoted(step)
-    sums: defaultdict[str, float] = defaultdict(float)
-    for cue in _lexicon().cues:
-        if cue.shown_by(text):
-            sums[cue.tag] += cue.weight
-    return {tag: sums[tag] for tag in TAGS}
-
-
 @lru_cache(maxsize=65536)
 def tag(step: str) -> str:
-    """Return the tag of a step, one of :data:`aqaudit.traces.rules.TAGS`."""
-    sums = weights(step)
-    return max(_lexicon().order, key=lambda name: sums[name])
+    """Return the tag of a step, one of :data:`TAGS`: that whose cues weigh most, of equals the first of the lexicon."""
+    text = unquoted(step)
+    weights: defaultdict[str, float] = defaultdict(float)
+    for cue in _lexicon().cues:
+        if cue.shown_by(text):
+            weights[cue.tag] += cue.weight
+    return max(_lexicon().order, key=lambda name: weights[name])
 
 
 def unquoted(step: str) -> str:

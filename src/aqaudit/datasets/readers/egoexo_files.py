@@ -1,4 +1,4 @@
-"""The judgements of EgoExo-Fitness: what several annotators said about the key points of an action, made one label."""
+"""The files of EgoExo-Fitness: records, boundaries, pairs, and what annotators said about an action, made one label."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from aqaudit.core.records import BadInput, Criterion
-from aqaudit.datasets.reader import load_json, one_of, short, to_unpack, walk
+from aqaudit.datasets.layout import file_of, folders_in, load_json, to_unpack
+from aqaudit.datasets.reader import short
 
 VIEWS = ("ego_l", "ego_m", "ego_r", "exo_l", "exo_m", "exo_r")
 JUDGEMENTS = "interpretable_action_judgement.json"
@@ -20,13 +21,34 @@ RECORDS = "meta_records.json"
 BOUNDARIES = "action_level_annotations.json"
 PAIRS = {"train": "train_pairs_open.txt", "test": "test_pairs_open.txt"}
 LABEL_BANK = "label_bank_coarse.json"
+#: Where these files lie: those of the licensed data set, those of the public repository, or all in the root itself.
+FOLDERS = ("raw_annotations", "cvsv_annotations", ".")
+FRAMES = "frames_open"
+LICENSED = (
+    "the data are given to those whose advisor signs the licence agreement at github.com/iSEE-Laboratory/EgoExo-Fitness"
+)
 
 _FRAME = re.compile(r"frame_(\d+)\.(?:jpe?g|png)", re.IGNORECASE)
 _DATED = re.compile(r"\s*\d{4}\s*[-_]\s*(.+?)\s*")
 
+#: What a key point is where as many annotators say "True" as "False".
+Ties = Literal["satisfied", "fault", "left_out"]
+TIES: tuple[Ties, ...] = ("satisfied", "fault", "left_out")
+
+#: Names of the twelve actions in the file of action boundaries, with how many actions of each were judged, where known.
+NAMES: Mapping[str, int | None] = {
+    "Jumping Jacks": 121, "Sit-ups": 82, "Shoulder Bridge": 77, "Clap Jacks": 74, "Kneeling pushing-ups": 72,
+    "High Knee": 68, "Leg Reverse Lunge": 67, "Leg Lunge With Knee Lift": 64, "Push-ups": 62, "Sumo Squat": 55,
+    "Kneeling Torso Twist": None, "Knee Raise and Abdominal Muscles Contract": None,
+}  # fmt: skip
+
+_KEY = re.compile(r"(?P<record>.+)_action_(?P<number>\d+)")
+_SIDES = frozenset({"left", "right", "side"})
+_VERDICTS = {"true": True, "false": False}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class FilmedRecord:
     """One recording of one person, by up to six cameras: frames by view.
 
     ``person`` is a number to show, ``drawn`` the name, which is for dividing people only and never shown.
@@ -39,13 +61,11 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Files:
+class EgoExoFiles:
     """What is here: annotation files by name, and the folders of frames by record and view."""
 
-    root: Path
     paths: Mapping[str, Path]
     frames: Mapping[tuple[str, str], Path]
-    problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +75,7 @@ class PairLists:
     records: Mapping[str, frozenset[str]]
     lines: Mapping[str, int]
     codes: frozenset[str]
-    problems: tuple[str, ...] = field(default=())
+    problems: tuple[str, ...]
 
     def split_of(self, record: str) -> str:
         """Return the list that a record is in; the empty text for those in none, or in both."""
@@ -63,40 +83,61 @@ class PairLists:
         return names[0] if len(names) == 1 else ""
 
 
-def files_below(root: Path) -> Files:
-    """Find the annotation files and the folders of frames below ``root``; no folder of frames is looked into.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedAction:
+    """One action as it was judged: frames ``start`` to ``end`` as annotated, votes (True, False) by key point."""
+
+    key: str
+    record: str
+    number: int
+    name: str
+    start: int
+    end: int
+    votes: Mapping[str, tuple[int, int]]
+    scores: tuple[float, ...]
+    annotators: int
+
+    def criteria(self, ties: Ties) -> dict[str, bool]:
+        """Return the label of each key point: that of the strict majority, and of ties as the rule says."""
+        labels: dict[str, bool] = {}
+        for text, (true, false) in self.votes.items():
+            if true != false:
+                labels[criterion_id(text)] = true > false
+            elif ties != "left_out":
+                labels[criterion_id(text)] = ties == "satisfied"
+        return labels
+
+    @property
+    def ties(self) -> int:
+        """How many key points as many annotators call satisfied as not."""
+        return sum(true == false for true, false in self.votes.values())
+
+
+def files_in_root(root: Path) -> EgoExoFiles:
+    """Find the annotation files and the folders of frames; no folder of frames is looked into.
 
     Raises
     ------
     BadInput
-        Where nothing of the data set is here, or two files of one name differ.
+        Where no annotation file is here, or two copies of one differ.
     """
-    wanted = {JUDGEMENTS, RECORDS, BOUNDARIES, LABEL_BANK, *PAIRS.values()}
-    found: dict[str, list[Path]] = {}
-    frames: dict[tuple[str, str], Path] = {}
-    problems = []
-    for folder, folders, inside in walk(root, VIEWS.__contains__):
-        for name in wanted & set(inside):
-            found.setdefault(name, []).append(folder / name)
-        for view in set(folders) & set(VIEWS):
-            first = frames.setdefault((folder.name, view), folder / view)
-            if first != folder / view:
-                problems.append(f"record {folder.name} has two folders of {view}: {first}, which is used, and {folder}")
-    if not found:
+    names = (JUDGEMENTS, RECORDS, BOUNDARIES, LABEL_BANK, *PAIRS.values())
+    paths = {name: path for name in names if (path := file_of(root, name, FOLDERS))}
+    if not paths:
         raise BadInput(
-            f"{root} holds no annotations of EgoExo-Fitness; looked below it for {', '.join(sorted(wanted))}"
-            f"{to_unpack(root)}; the data are given to those whose advisor signs the licence agreement at"
-            " github.com/iSEE-Laboratory/EgoExo-Fitness"
+            f"{root} holds no annotations of EgoExo-Fitness: put {JUDGEMENTS} and the others into {FOLDERS[0]}; looked"
+            f" there, in {FOLDERS[1]} and in the root itself for {', '.join(names)}{to_unpack(root)}; {LICENSED}"
         )
-    return Files(
-        root=root,
-        paths={name: one_of(copies) for name, copies in found.items()},
-        frames=frames,
-        problems=tuple(sorted(problems)),
-    )
+    frames = {
+        (record.name, view.name): view
+        for record in folders_in(root / FRAMES)
+        for view in folders_in(record)
+        if view.name in VIEWS
+    }
+    return EgoExoFiles(paths=paths, frames=frames)
 
 
-def records_of(path: Path) -> dict[str, Record]:
+def records_of(path: Path) -> dict[str, FilmedRecord]:
     """Read the records. The people in them are numbered, in an order that says nothing: their names stay in the file.
 
     One person was recorded on several dates: ``original_actor`` is date and name, and the name makes the person.
@@ -125,7 +166,7 @@ def records_of(path: Path) -> dict[str, Record]:
     order = sorted(set(names.values()), key=lambda name: hashlib.sha256(name.encode()).digest())
     numbers = {name: f"person {number:02d}" for number, name in enumerate(order, 1)}
     return {
-        record: Record(id=record, person=numbers[name], drawn=name, frames=frames[record])
+        record: FilmedRecord(id=record, person=numbers[name], drawn=name, frames=frames[record])
         for record, name in names.items()
     }
 
@@ -218,52 +259,6 @@ def _frames(entry: Mapping[str, Any], where: str) -> dict[str, int]:
                 raise BadInput(f"{where}: num_frames of {view} is {number!r}; allowed: a whole number")
             found[view] = number
     return found
-
-
-#: What a key point is where as many annotators say "True" as "False".
-Ties = Literal["satisfied", "fault", "left_out"]
-TIES: tuple[Ties, ...] = ("satisfied", "fault", "left_out")
-
-#: Names of the twelve actions in the file of action boundaries, with how many actions of each were judged, where known.
-NAMES: Mapping[str, int | None] = {
-    "Jumping Jacks": 121, "Sit-ups": 82, "Shoulder Bridge": 77, "Clap Jacks": 74, "Kneeling pushing-ups": 72,
-    "High Knee": 68, "Leg Reverse Lunge": 67, "Leg Lunge With Knee Lift": 64, "Push-ups": 62, "Sumo Squat": 55,
-    "Kneeling Torso Twist": None, "Knee Raise and Abdominal Muscles Contract": None,
-}  # fmt: skip
-
-_KEY = re.compile(r"(?P<record>.+)_action_(?P<number>\d+)")
-_SIDES = frozenset({"left", "right", "side"})
-_VERDICTS = {"true": True, "false": False}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JudgedAction:
-    """One action as it was judged: frames ``start`` to ``end`` as annotated, votes (True, False) by key point."""
-
-    key: str
-    record: str
-    number: int
-    name: str
-    start: int
-    end: int
-    votes: Mapping[str, tuple[int, int]]
-    scores: tuple[float, ...]
-    annotators: int
-
-    def criteria(self, ties: Ties) -> dict[str, bool]:
-        """Return the label of each key point: that of the strict majority, and of ties as the rule says."""
-        labels: dict[str, bool] = {}
-        for text, (true, false) in self.votes.items():
-            if true != false:
-                labels[criterion_id(text)] = true > false
-            elif ties != "left_out":
-                labels[criterion_id(text)] = ties == "satisfied"
-        return labels
-
-    @property
-    def ties(self) -> int:
-        """How many key points as many annotators call satisfied as not."""
-        return sum(true == false for true, false in self.votes.values())
 
 
 def judgements(path: Path) -> tuple[list[JudgedAction], list[str]]:

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aqaudit.core.records import BadInput, Dataset, Performance, Scale
+from aqaudit.datasets.layout import to_unpack
 from aqaudit.datasets.reader import (
     Count,
     Reader,
@@ -33,32 +34,125 @@ from aqaudit.datasets.reader import (
     option_of,
     options_of,
     partial_or_refused,
-    to_unpack,
 )
 from aqaudit.datasets.readers import egoexo_files as files
-from aqaudit.datasets.readers.egoexo_files import (
-    NAMES,
-    TIES,
-    VIEWS,
-    JudgedAction,
-    Ties,
-    boundary_name,
-    criteria_of,
-    judgements,
-    name_mismatches,
-    share_of_faults,
-)
 
+NAME = "egoexo_fitness"
+LICENCE = "signed agreement: research only, no commercial use, no distribution in any way"
+CITATION = "Li et al., EgoExo-Fitness: Towards Egocentric and Exocentric Full-Body Action Understanding, ECCV 2024"
+QUALITY = Scale(id="quality", min=1, max=5, unit="points")
+FPS = 30.0
+#: By how many degrees, counter-clockwise, frames of a view must be turned to stand upright.
+TURNED = {"exo_l": 90, "exo_r": 270}
 #: Views of one record differ by up to about so many frames.
 USUAL_CUT = 10
 
-_EGO = ("ego_l", "ego_m", "ego_r")
+
+def read(
+    root: Path,
+    *,
+    split: str | None = None,
+    view: str | Sequence[str] = "exo_m",
+    ties: str = "satisfied",
+    division: str = "person",
+    partial: bool = False,
+) -> Dataset:
+    """Read the judged actions as seen from one view or several.
+
+    Parameters
+    ----------
+    root
+        Folder with the annotations in ``raw_annotations`` (or in itself) and the frames
+        ``frames_open/<record>/<view>/frame_0000000001.jpg``.
+    split
+        ``train``, ``test`` or both, by ``division``.
+    view
+        One of the six views, a list of them, or ``"all"``. An action is a performance once for each view.
+    ties
+        What a key point is that as many annotators call satisfied as not: ``satisfied``, ``fault`` or ``left_out``.
+    division
+        ``person`` (ours) or ``pairs`` (the published lists of pairs).
+    partial
+        True reads the actions whose frames are here and lists the others.
+
+    Raises
+    ------
+    BadInput
+        Where judgements are missing or malformed, or frames are missing and ``partial`` is not set.
+    """
+    check_split(root, split)
+    views = options_of(NAME, "view", view, files.VIEWS)
+    rule: files.Ties = files.TIES[files.TIES.index(option_of(NAME, "ties", ties, files.TIES))]
+    option_of(NAME, "division", division, ("person", "pairs"))
+    found = files.files_in_root(root)
+    if files.JUDGEMENTS not in found.paths:
+        raise BadInput(
+            f"{root} has no judgements: {files.JUDGEMENTS} is not in {files.FOLDERS[0]}{to_unpack(root)}; it comes with"
+            " the licensed data set, not with the public repository"
+        )
+    actions, problems = files.judgements(found.paths[files.JUDGEMENTS])
+    records = files.records_of(found.paths[files.RECORDS]) if files.RECORDS in found.paths else {}
+    pairs = files.pairs_of(found.paths)
+    if division == "pairs" and pairs is None:
+        raise BadInput(
+            f"{root} lacks {' and '.join(files.PAIRS.values())}, which division = 'pairs' needs; put them"
+            f" into {files.FOLDERS[1]}; they are in the repository iSEE-Laboratory/EgoExo-Fitness"
+        )
+    if not records:
+        problems.append(f"{files.RECORDS} is not in {root}: people cannot be told apart, each record counts as one")
+    placed = _FrameWindows(found, records, views)
+    performances: list[Performance] = []
+    for action in actions:
+        known = records.get(action.record)
+        person, name = (known.person, known.drawn) if known else (f"record {action.record}", action.record)
+        where = pairs.split_of(action.record) if division == "pairs" and pairs else drawn_split(NAME, name)
+        if split is not None and where != split:
+            continue
+        performances += [
+            Performance(
+                id=f"{action.key}_{camera}",
+                media=window.folder,
+                action=action.name,
+                performer=person,
+                video=action.record,
+                split=where,
+                fps=FPS,
+                first_frame=window.first,
+                last_frame=window.last,
+                criteria=action.criteria(rule),
+                scores={QUALITY.id: sum(action.scores) / len(action.scores)} if action.scores else {},
+                tags={"view": camera, "annotators": str(action.annotators)},
+                rotate=TURNED.get(camera, 0),
+            )
+            for camera, window in placed.windows(action)
+        ]
+    gone = partial_or_refused(
+        partial,
+        NAME,
+        lambda: (
+            f"{root} lacks frames of {len(placed.missing):,} actions and views, {len(performances):,} are here:"
+            f" {placed.missing[0]}; put them there as {files.FRAMES}/<record>/<view>/frame_0000000001.jpg"
+            f"{to_unpack(root, root / files.FRAMES)}; {files.LICENSED}"
+        ),
+        placed.missing,
+    )
+    return Dataset(
+        name=NAME,
+        root=root,
+        licence=LICENCE,
+        citation=CITATION,
+        show_frames=False,
+        criteria=files.criteria_of(actions),
+        scales=(QUALITY,),
+        performances=of_split(performances, split, str(root)),
+        problems=(*problems, *placed.problems(), *gone),
+    )
 
 
 def check(root: Path) -> Report:
     """Compare a root with the published data set; anything but one annotation file may be missing."""
-    found = files.files_below(root)
-    problems = list(found.problems)
+    found = files.files_in_root(root)
+    problems: list[str] = []
     notes = [
         "a key point is what the strict majority of its annotators says; ties as the option says, satisfied by default",
         "people are numbered: their names are personal data",
@@ -67,24 +161,24 @@ def check(root: Path) -> Report:
     counts: list[Count] = []
     records = files.records_of(found.paths[files.RECORDS]) if files.RECORDS in found.paths else {}
     boundaries = files.boundaries_of(found.paths[files.BOUNDARIES]) if files.BOUNDARIES in found.paths else {}
-    actions: list[JudgedAction] = []
+    actions: list[files.JudgedAction] = []
     if files.JUDGEMENTS in found.paths:
-        actions, wrong = judgements(found.paths[files.JUDGEMENTS])
+        actions, wrong = files.judgements(found.paths[files.JUDGEMENTS])
         problems += wrong
     problems += [
-        f"{name} is not below {root}{'; a run needs it' if name == files.JUDGEMENTS else ''}"
+        f"{name} is not in {root}{'; a run needs it' if name == files.JUDGEMENTS else ''}"
         for name in (files.JUDGEMENTS, files.RECORDS, files.BOUNDARIES)
         if name not in found.paths
     ]
     counts += _recorded(records, boundaries)
     if records:
         problems += [
-            f"record {one} has boundaries, but is not in {files.RECORDS}" for one in boundaries.keys() - records
+            f"record {one} has boundaries, but is not in {files.RECORDS}" for one in sorted(boundaries.keys() - records)
         ]
     if actions:
         counts += _judged(actions)
         problems += _names(actions)
-        notes.append(f"{share_of_faults(actions):.1%} of the verdicts are 'False' (published: about 22%)")
+        notes.append(f"{files.share_of_faults(actions):.1%} of the verdicts are 'False' (published: about 22%)")
     if actions and records:
         counts += _views(actions, records)
         problems += _unfilmed(actions, records)
@@ -104,12 +198,12 @@ def check(root: Path) -> Report:
     held = sum((one.record, view) in found.frames for one in actions for view in files.VIEWS)
     counts.append(Count(what="judged actions times views with a folder of frames here", found=held))
     if not found.frames:
-        notes.append(f"no folders of frames below {root}: only annotations were checked")
-    return Report(name="egoexo_fitness", root=root, counts=tuple(counts), problems=tuple(problems), notes=tuple(notes))
+        notes.append(f"no folders of frames in {root / files.FRAMES}: only annotations were checked")
+    return Report(name=NAME, root=root, counts=tuple(counts), problems=tuple(problems), notes=tuple(notes))
 
 
 def _recorded(
-    records: Mapping[str, files.Record], boundaries: Mapping[str, Sequence[tuple[int, int, int]]]
+    records: Mapping[str, files.FilmedRecord], boundaries: Mapping[str, Sequence[tuple[int, int, int]]]
 ) -> list[Count]:
     counts = []
     if records:
@@ -143,7 +237,7 @@ def _pairs(pairs: files.PairLists) -> list[Count]:
 
 def _bank(bank: Mapping[str, Sequence[str]], pairs: files.PairLists | None) -> tuple[list[Count], list[str]]:
     names = {name for listed in bank.values() for name in listed}
-    strange = sorted(name for name in names if boundary_name(name) is None)
+    strange = sorted(name for name in names if files.boundary_name(name) is None)
     unknown = sorted(pairs.codes - bank.keys()) if pairs else ()
     problems = [f"label bank: {name!r} is none of the twelve actions" for name in strange]
     problems += [f"pairs name the sequence code {code!r}, which the label bank lacks" for code in unknown]
@@ -154,9 +248,9 @@ def _bank(bank: Mapping[str, Sequence[str]], pairs: files.PairLists | None) -> t
     return counts, problems
 
 
-def _judged(actions: Sequence[JudgedAction]) -> list[Count]:
+def _judged(actions: Sequence[files.JudgedAction]) -> list[Count]:
     by_number = Counter(one.annotators for one in actions)
-    names = Counter(boundary_name(one.name) or one.name for one in actions)
+    names = Counter(files.boundary_name(one.name) or one.name for one in actions)
     return [
         Count(what="judged actions", found=len(actions), published=913),
         Count(what="annotations", found=sum(one.annotators for one in actions), published=1525),
@@ -166,26 +260,26 @@ def _judged(actions: Sequence[JudgedAction]) -> list[Count]:
         Count(what="names of judged actions", found=len(names), published=12),
         Count(what="distinct key points", found=len({text for one in actions for text in one.votes}), published=102),
         Count(what="key points on which annotators tie", found=sum(one.ties for one in actions)),
-        *(Count(what=f"judged: {name}", found=names[name], published=number) for name, number in NAMES.items()),
+        *(Count(what=f"judged: {name}", found=names[name], published=number) for name, number in files.NAMES.items()),
         Count(
             what="judged under a name that the boundaries do not have",
-            found=sum(number for _, _, number in name_mismatches(actions)),
+            found=sum(number for _, _, number in files.name_mismatches(actions)),
             published=171,
         ),
     ]
 
 
-def _names(actions: Sequence[JudgedAction]) -> list[str]:
+def _names(actions: Sequence[files.JudgedAction]) -> list[str]:
     return [
         f"{number:,} actions are judged as {name!r}, "
         + (f"which is {known!r} among the boundaries; kept" if known else "which is none of the twelve actions; kept")
-        for name, known, number in name_mismatches(actions)
+        for name, known, number in files.name_mismatches(actions)
     ]
 
 
-def _views(actions: Sequence[JudgedAction], records: Mapping[str, files.Record]) -> list[Count]:
+def _views(actions: Sequence[files.JudgedAction], records: Mapping[str, files.FilmedRecord]) -> list[Count]:
     seen = Counter(view for one in actions if one.record in records for view in records[one.record].frames)
-    ego = sum(seen[view] for view in _EGO)
+    ego = sum(seen[view] for view in files.VIEWS if view.startswith("ego"))
     return [
         Count(what="judged actions times views", found=seen.total(), published=5371),
         Count(what="of them egocentric", found=ego, published=2685),
@@ -193,7 +287,7 @@ def _views(actions: Sequence[JudgedAction], records: Mapping[str, files.Record])
     ]
 
 
-def _unfilmed(actions: Sequence[JudgedAction], records: Mapping[str, files.Record]) -> list[str]:
+def _unfilmed(actions: Sequence[files.JudgedAction], records: Mapping[str, files.FilmedRecord]) -> list[str]:
     """Return a sentence for each view that a record lacks, and for each window that ends well after its view."""
     judged = Counter(one.record for one in actions)
     found = [
@@ -209,7 +303,9 @@ def _unfilmed(actions: Sequence[JudgedAction], records: Mapping[str, files.Recor
     return found
 
 
-def _windows(actions: Sequence[JudgedAction], boundaries: Mapping[str, Sequence[tuple[int, int, int]]]) -> list[Count]:
+def _windows(
+    actions: Sequence[files.JudgedAction], boundaries: Mapping[str, Sequence[tuple[int, int, int]]]
+) -> list[Count]:
     """Compare windows with the boundaries they may have come from: the number in the key counts them from 0."""
     same: dict[int, int] = defaultdict(int)
     for one in actions:
@@ -223,131 +319,21 @@ def _windows(actions: Sequence[JudgedAction], boundaries: Mapping[str, Sequence[
     ]
 
 
-NAME = "egoexo_fitness"
-LICENCE = "signed agreement: research only, no commercial use, no distribution in any way"
-CITATION = "Li et al., EgoExo-Fitness: Towards Egocentric and Exocentric Full-Body Action Understanding, ECCV 2024"
-QUALITY = Scale(id="quality", min=1, max=5, unit="points")
-FPS = 30.0
-#: By how many degrees, counter-clockwise, frames of a view must be turned to stand upright.
-TURNED = {"exo_l": 90, "exo_r": 270}
-
-
-def read(
-    root: Path,
-    *,
-    split: str | None = None,
-    view: str | Sequence[str] = "exo_m",
-    ties: str = "satisfied",
-    division: str = "person",
-    partial: bool = False,
-) -> Dataset:
-    """Read the judged actions as seen from one view or several.
-
-    Parameters
-    ----------
-    root
-        Folder with the annotations and, below it, ``<record>/<view>/frame_0000000001.jpg``.
-    split
-        ``train``, ``test`` or both, by ``division``.
-    view
-        One of the six views, a list of them, or ``"all"``. An action is a performance once for each view.
-    ties
-        What a key point is that as many annotators call satisfied as not: ``satisfied``, ``fault`` or ``left_out``.
-    division
-        ``person`` (ours) or ``pairs`` (the published lists of pairs).
-    partial
-        True reads the actions whose frames are here and lists the others.
-
-    Raises
-    ------
-    BadInput
-        Where judgements are missing or malformed, or frames are missing and ``partial`` is not set.
-    """
-    check_split(root, split)
-    views = options_of(NAME, "view", view, VIEWS)
-    rule: Ties = TIES[TIES.index(option_of(NAME, "ties", ties, TIES))]
-    option_of(NAME, "division", division, ("person", "pairs"))
-    found = files.files_below(root)
-    if files.JUDGEMENTS not in found.paths:
-        raise BadInput(
-            f"{root} has no judgements: looked below it for {files.JUDGEMENTS}{to_unpack(root)}; it comes with the"
-            " licensed data set, not with the public repository"
-        )
-    actions, problems = judgements(found.paths[files.JUDGEMENTS])
-    records = files.records_of(found.paths[files.RECORDS]) if files.RECORDS in found.paths else {}
-    pairs = files.pairs_of(found.paths)
-    if division == "pairs" and pairs is None:
-        raise BadInput(
-            f"{root} lacks {' and '.join(files.PAIRS.values())}, which division = 'pairs' needs; they are in the"
-            " repository iSEE-Laboratory/EgoExo-Fitness"
-        )
-    if not records:
-        problems.append(f"{files.RECORDS} is not below {root}: people cannot be told apart, each record counts as one")
-    placed = _Placed(found, records, views)
-    performances: list[Performance] = []
-    for action in actions:
-        person, name = _person(records, action.record)
-        where = pairs.split_of(action.record) if division == "pairs" and pairs else drawn_split(NAME, name)
-        if split is not None and where != split:
-            continue
-        performances += [
-            Performance(
-                id=f"{action.key}_{camera}",
-                media=window.folder,
-                action=action.name,
-                performer=person,
-                video=action.record,
-                split=where,
-                fps=FPS,
-                first_frame=window.first,
-                last_frame=window.last,
-                criteria=action.criteria(rule),
-                scores={QUALITY.id: sum(action.scores) / len(action.scores)} if action.scores else {},
-                tags={"view": camera, "annotators": str(action.annotators)},
-                rotate=TURNED.get(camera, 0),
-            )
-            for camera, window in placed.windows(action)
-        ]
-    gone = partial_or_refused(
-        partial,
-        NAME,
-        lambda: (
-            f"{root} lacks frames of {len(placed.missing):,} actions and views, {len(performances):,} are here:"
-            f" {placed.missing[0]}; looked below it for <record>/<view>/frame_0000000001.jpg{to_unpack(root)};"
-            " frames come with the licensed data set (github.com/iSEE-Laboratory/EgoExo-Fitness)"
-        ),
-        placed.missing,
-    )
-    return Dataset(
-        name=NAME,
-        root=root,
-        licence=LICENCE,
-        citation=CITATION,
-        show_frames=False,
-        criteria=criteria_of(actions),
-        scales=(QUALITY,),
-        performances=of_split(performances, split, str(root)),
-        problems=(*problems, *found.problems, *placed.problems(), *gone),
-    )
-
-
-def _person(records: Mapping[str, files.Record], record: str) -> tuple[str, str]:
-    """Return what a person is called, and what the division draws from."""
-    known = records.get(record)
-    return (known.person, known.drawn) if known else (f"record {record}", record)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Window:
+class FrameWindow:
+    """Where a view shows an action: frames ``first`` to ``last`` of a folder, both shown."""
+
     folder: Path
     first: int
     last: int
 
 
-class _Placed:
-    """Finds the frames of actions, and keeps what is missing, cut or odd about them."""
+class _FrameWindows:
+    """Finds where views show actions, and keeps what is missing, cut or odd about the frames."""
 
-    def __init__(self, found: files.Files, records: Mapping[str, files.Record], views: Sequence[str]) -> None:
+    def __init__(
+        self, found: files.EgoExoFiles, records: Mapping[str, files.FilmedRecord], views: Sequence[str]
+    ) -> None:
         self._found = found
         self._records = records
         self._views = views
@@ -357,7 +343,7 @@ class _Placed:
         self._slightly = 0
         self.missing: list[str] = []
 
-    def windows(self, action: JudgedAction) -> list[tuple[str, _Window]]:
+    def windows(self, action: files.JudgedAction) -> list[tuple[str, FrameWindow]]:
         """Return where each wanted view shows an action."""
         windows = []
         record = self._records.get(action.record)
@@ -373,7 +359,7 @@ class _Placed:
                     windows.append((view, window))
         return windows
 
-    def _window(self, action: JudgedAction, view: str, folder: Path, stated: int | None) -> _Window | None:
+    def _window(self, action: files.JudgedAction, view: str, folder: Path, stated: int | None) -> FrameWindow | None:
         first, last = max(1, action.start), action.end if stated is None else min(action.end, stated)
         if last < first or not files.has_frames(folder, first, last):
             if folder not in self._held:
@@ -394,7 +380,7 @@ class _Placed:
             self._cut.append(f"{action.key}: {view} has only {first} to {last} of {asked}; asked about these")
         elif lost:
             self._slightly += 1
-        return _Window(folder=folder, first=first, last=last)
+        return FrameWindow(folder=folder, first=first, last=last)
 
     def problems(self) -> list[str]:
         """Return a sentence for each view that a record lacks and each window that was cut by much, and one more."""

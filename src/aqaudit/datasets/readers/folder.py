@@ -17,13 +17,24 @@ from pathlib import Path
 from typing import Any, Never
 
 from aqaudit.core.records import BadInput, Dataset, Performance
-from aqaudit.datasets.clips import Declared, performance_from
+from aqaudit.datasets.clips import by_action, performance_from
 from aqaudit.datasets.declarations import FILE as DECLARATIONS_FILE
 from aqaudit.datasets.declarations import Declarations, doubts, read_declarations, read_text
-from aqaudit.datasets.reader import Count, Reader, Report, of_split, without_doubles, without_garbage_collection
+from aqaudit.datasets.layout import files_in, without_doubles, without_garbage_collection
+from aqaudit.datasets.reader import Count, Reader, Report, of_split
+from aqaudit.media.source import check_checksum
 
 CLIPS_FILE = "clips.jsonl"
 POSES = "poses"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderContents:
+    """What both files hold: declarations, the performances that can be read, and the number of lines."""
+
+    declarations: Declarations
+    performances: list[Performance]
+    lines: int
 
 
 def read(root: Path, *, split: str | None = None) -> Dataset:
@@ -41,7 +52,19 @@ def read(root: Path, *, split: str | None = None) -> Dataset:
     if missing:
         more = f" ({len(missing):,} media are missing)" if len(missing) > 1 else ""
         raise BadInput(f"{root / CLIPS_FILE}: {missing[0]}{more}")
-    return _dataset(root, contents.declarations, performances)
+    declared = contents.declarations
+    return Dataset(
+        name=declared.name,
+        root=root,
+        licence=declared.licence,
+        citation=declared.citation,
+        allow_upload=declared.allow_upload,
+        criteria=declared.criteria,
+        errors=declared.errors,
+        choices=declared.choices,
+        scales=declared.scales,
+        performances=performances,
+    )
 
 
 def check(root: Path) -> Report:
@@ -50,9 +73,7 @@ def check(root: Path) -> Report:
     contents = _contents(root, wrong=problems.append)
     performances, declarations = contents.performances, contents.declarations
     missing = _missing(performances)
-    problems += missing
-    problems += _doubtful(performances, declarations)
-    problems += _changed(performances)
+    problems += [*missing, *_doubtful(performances, declarations), *_changed(performances)]
     labels = {
         "verify": sum(len(one.criteria) for one in performances),
         "detect": sum(len(one.errors) for one in performances),
@@ -80,21 +101,14 @@ def check(root: Path) -> Report:
     return Report(name=declarations.name, root=root, counts=tuple(counts), problems=tuple(problems), notes=tuple(notes))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Contents:
-    declarations: Declarations
-    performances: list[Performance]
-    lines: int
-
-
-def _contents(root: Path, *, wrong: Callable[[str], object]) -> _Contents:
+def _contents(root: Path, *, wrong: Callable[[str], object]) -> FolderContents:
     """Read both files; ``wrong`` is told of every line that cannot be used."""
     declarations = read_declarations(root / DECLARATIONS_FILE)
     path = root / CLIPS_FILE
     lines = [(number, line) for number, line in enumerate(read_text(path).split("\n"), 1) if line.strip()]
     if not lines:
         raise BadInput(f"{path} holds no line; it needs one JSON object for each performance")
-    declared = Declared(declarations)
+    declared = by_action(declarations)
     folder = root.absolute()
     first_line: dict[str, int] = {}
     performances: list[Performance] = []
@@ -113,29 +127,16 @@ def _contents(root: Path, *, wrong: Callable[[str], object]) -> _Contents:
                 if "performer" not in table and "video" not in table:
                     unclustered.append(len(performances))
                 performances.append(performance)
-    _cluster(performances, unclustered)
-    _add_poses(performances, folder / POSES)
-    return _Contents(declarations=declarations, performances=performances, lines=len(lines))
-
-
-def _cluster(performances: list[Performance], unclustered: Sequence[int]) -> None:
-    """Make parts of one media file that name no performer one cluster; other lines stay their own."""
+    # parts of one media file that name no performer are one cluster; other lines stay their own
     uses = Counter(performances[place].video for place in unclustered)
     for place in unclustered:
         if uses[performances[place].video] > 1:
             performances[place] = replace(performances[place], performer=performances[place].video)
-
-
-def _add_poses(performances: list[Performance], folder: Path) -> None:
-    """Give each performance the keypoint file that bears its id, where there is one."""
-    try:
-        files = {entry.name for entry in os.scandir(folder)}
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    for place, one in enumerate(performances):
-        name = next((name for name in (f"{one.id}.npz", f"{one.id}.json") if name in files), None)
-        if name is not None:
-            performances[place] = replace(one, pose=folder / name)
+    poses = {path.name: path for path in files_in(folder / POSES)}
+    for place, one in enumerate(performances if poses else ()):
+        if pose := poses.get(f"{one.id}.npz") or poses.get(f"{one.id}.json"):
+            performances[place] = replace(one, pose=pose)
+    return FolderContents(declarations=declarations, performances=performances, lines=len(lines))
 
 
 def _object(line: str) -> dict[str, Any]:
@@ -188,8 +189,6 @@ def _missing(performances: Iterable[Performance]) -> list[str]:
 
 def _changed(performances: Iterable[Performance]) -> list[str]:
     """Return a sentence for each media file or folder that is not what its checksum states."""
-    from aqaudit.media.source import check_checksum  # noqa: PLC0415 - listing data sets needs no video library
-
     changed = []
     for performance in {(os.fspath(one.media), one.sha256): one for one in performances if one.sha256}.values():
         try:
@@ -230,21 +229,6 @@ def _doubtful(performances: Sequence[Performance], declarations: Declarations) -
         if (kind, action, name) not in asked
     ]
     return found
-
-
-def _dataset(root: Path, declarations: Declarations, performances: Sequence[Performance]) -> Dataset:
-    return Dataset(
-        name=declarations.name,
-        root=root,
-        licence=declarations.licence,
-        citation=declarations.citation,
-        allow_upload=declarations.allow_upload,
-        criteria=declarations.criteria,
-        errors=declarations.errors,
-        choices=declarations.choices,
-        scales=declarations.scales,
-        performances=performances,
-    )
 
 
 READER = Reader(

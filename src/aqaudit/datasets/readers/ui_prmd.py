@@ -17,12 +17,13 @@ import hashlib
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from aqaudit.core.records import BadInput, Criterion, Dataset, Performance
+from aqaudit.datasets.layout import files_in, one_of, to_unpack
 from aqaudit.datasets.reader import (
     Count,
     Reader,
@@ -30,19 +31,26 @@ from aqaudit.datasets.reader import (
     check_split,
     drawn_split,
     of_split,
-    one_of,
     option_of,
     options_of,
     partial_or_refused,
-    to_unpack,
-    walk,
 )
-from aqaudit.datasets.readers.ui_prmd_bodies import Body
+from aqaudit.datasets.readers.ui_prmd_bodies import (
+    DRAWING,
+    KINECT_COLUMNS,
+    VICON_COLUMNS,
+    RecordedBody,
+    kinect_body,
+    numbers_of,
+    vicon_body,
+    write,
+)
 
 NAME = "ui_prmd"
 LICENCE = "public domain (ODC PDDL 1.0)"
-CITATION = "Vakanski, Jun, Paul and Baker, A Data Set of Human Body Movements for Physical Rehabilitation Exercises,"
-CITATION += " Data 2018"
+CITATION = (
+    "Vakanski, Jun, Paul and Baker, A Data Set of Human Body Movements for Physical Rehabilitation Exercises, Data 2018"
+)
 MOVEMENTS: Mapping[str, str] = {
     "m01": "deep squat",
     "m02": "hurdle step",
@@ -55,6 +63,8 @@ MOVEMENTS: Mapping[str, str] = {
     "m09": "standing shoulder internal-external rotation",
     "m10": "standing shoulder scaption",
 }
+#: Folders of correct and of incorrect executions; below them ``Vicon/Positions`` and so on.
+CORRECT_FOLDER, INCORRECT_FOLDER = "Segmented Movements", "Incorrect Segmented Movements"
 SENSORS = ("vicon", "kinect")
 CAMERAS = ("front", "side")
 #: Published: ten movements by ten people, ten times, correctly and incorrectly.
@@ -62,7 +72,7 @@ PUBLISHED = {"movements": 10, "people": 10, "each": 1000}
 CORRECT = "performed_correctly"
 
 _FILE = re.compile(
-    r"(?:(vicon|kinect)_(?:positions|angles)__)?m(\d\d)_s(\d\d)_e(\d\d)_(positions|angles)(_inc)?\.txt(\.gz)?",
+    r"(?:(?:vicon|kinect)_(?:positions|angles)__)?m(\d\d)_s(\d\d)_e(\d\d)_(positions|angles)(_inc)?\.txt(\.gz)?",
     re.IGNORECASE,
 )
 
@@ -104,8 +114,8 @@ def read(
     Parameters
     ----------
     root
-        Folder with the segmented movements, at any place below it: ``m01_s01_e01_positions.txt`` and so on, ``_inc``
-        for incorrect ones, plain or gzip, sensors in folders or names.
+        Folder with ``Segmented Movements/Vicon/Positions/m01_s01_e01_positions.txt`` and so on, plain or gzip; or with
+        all files side by side as ``vicon_positions__m01_s01_e01_positions.txt``.
     split
         ``train``, ``test`` or both: ours, by person.
     sensor
@@ -128,14 +138,14 @@ def read(
     if cache is not None and not (isinstance(cache, str) and cache.strip()):
         raise BadInput(f"cache of reader {NAME!r} is {cache!r}; allowed: the path of a folder")
     home = Path(cache).expanduser() if cache else root.absolute().parent / f"{root.absolute().name}-drawn"
-    executions, problems, missing = executions_below(root, sensor)
+    executions, problems, missing = executions_in(root, sensor)
     gone = partial_or_refused(
         partial,
         NAME,
         lambda: (
             f"{root} lacks the angles of {len(missing)} of {len(missing) + len(executions)} executions of Kinect:"
-            f" {missing[0]}; looked below it for files such as m01_s01_e01_angles.txt{to_unpack(root)}; they lie"
-            " beside the positions in every mirror of the data set"
+            f" {missing[0]}; put it into the folder Angles beside Positions{to_unpack(root)}; it lies there in every"
+            " mirror of the data set"
         ),
         missing,
     )
@@ -187,7 +197,7 @@ def check(root: Path) -> Report:
     ]
     for sensor in SENSORS:
         try:
-            executions, wrong, missing = executions_below(root, sensor)
+            executions, wrong, missing = executions_in(root, sensor)
         except BadInput as error:
             notes.append(str(error))
             continue
@@ -220,7 +230,7 @@ def check(root: Path) -> Report:
     return Report(name=NAME, root=root, counts=tuple(counts), problems=tuple(problems), notes=tuple(notes))
 
 
-def executions_below(root: Path, sensor: str) -> tuple[list[Execution], list[str], list[str]]:
+def executions_in(root: Path, sensor: str) -> tuple[list[Execution], list[str], list[str]]:
     """Find the executions of one sensor: them, sentences about odd files, and about those without angles.
 
     Raises
@@ -230,20 +240,18 @@ def executions_below(root: Path, sensor: str) -> tuple[list[Execution], list[str
     """
     found: dict[tuple[str, str, str, bool, str], list[Path]] = {}
     problems: list[str] = []
-    for folder, _, inside in walk(root):
-        for name in inside:
-            match = _FILE.fullmatch(name)
-            if match is None or _sensor(match[1], folder, root) != sensor:
-                continue
-            if f"m{match[2]}" not in MOVEMENTS:
-                problems.append(f"{folder / name}: there is no movement m{match[2]}; left out")
-                continue
-            correct = match[6] is None
-            filed = "incorrect" in str(folder.relative_to(root)).lower()
-            if filed and correct:
-                problems.append(f"{folder / name}: lies among incorrect ones, its name is of a correct one; kept so")
-            key = (f"m{match[2]}", f"s{match[3]}", f"e{match[4]}", correct, match[5].lower())
-            found.setdefault(key, []).append(folder / name)
+    for path in _files(root, sensor):
+        match = _FILE.fullmatch(path.name)
+        if match is None:
+            continue
+        movement, person, number, what, incorrect = match[1], match[2], match[3], match[4].lower(), match[5]
+        if f"m{movement}" not in MOVEMENTS:
+            problems.append(f"{path}: there is no movement m{movement}; left out")
+            continue
+        if not incorrect and path.relative_to(root).parts[0] == INCORRECT_FOLDER:
+            problems.append(f"{path}: lies among incorrect ones, its name is of a correct one; kept so")
+        key = (f"m{movement}", f"s{person}", f"e{number}", not incorrect, what)
+        found.setdefault(key, []).append(path)
     executions: list[Execution] = []
     missing: list[str] = []
     for (movement, person, number, correct, what), paths in sorted(found.items()):
@@ -265,36 +273,28 @@ def executions_below(root: Path, sensor: str) -> tuple[list[Execution], list[str
         )
     if not executions and not missing:
         raise BadInput(
-            f"{root} holds no segmented movements of UI-PRMD by {sensor}; looked below it for files such as"
-            f" m01_s01_e01_positions.txt in a folder {sensor.title()}{to_unpack(root)}; the data set is in the public"
-            " domain, its mirrors include github.com/niemasd/UI-PRMD-Analysis"
+            f"{root} holds no segmented movements of UI-PRMD by {sensor}: there are no files such as"
+            f" {CORRECT_FOLDER}/{sensor.title()}/Positions/m01_s01_e01_positions.txt, and none such as"
+            f" {sensor}_positions__m01_s01_e01_positions.txt{to_unpack(root)}; the data set is in the public domain,"
+            " its mirrors include github.com/niemasd/UI-PRMD-Analysis"
         )
     return executions, problems, missing
 
 
-def _sensor(prefix: str | None, folder: Path, root: Path) -> str:
-    """Return which sensor a file is of, by its name or its folders; Vicon where neither says."""
-    if prefix:
-        return prefix.lower()
-    return "kinect" if "kinect" in str(folder.relative_to(root)).lower() else "vicon"
+def _files(root: Path, sensor: str) -> Iterator[Path]:
+    """Yield the files of a sensor in the folders of the release, then those that lie in the root itself."""
+    for top in (CORRECT_FOLDER, INCORRECT_FOLDER):
+        for kind in ("Positions", "Angles"):
+            yield from files_in(root / top / sensor.title() / kind)
+    yield from (path for path in files_in(root) if path.name.lower().startswith(f"{sensor}_"))
 
 
-def _plain(paths: Iterable[Path]) -> Path:
+def _plain(paths: Sequence[Path]) -> Path:
     """Return one file of several copies, unpacked ones first."""
-    paths = list(paths)
     return one_of([path for path in paths if path.suffix != ".gz"] or paths)
 
 
-def _body(one: Execution) -> Body:
-    # listing data sets needs no NumPy
-    from aqaudit.datasets.readers.ui_prmd_bodies import (  # noqa: PLC0415
-        KINECT_COLUMNS,
-        VICON_COLUMNS,
-        kinect_body,
-        numbers_of,
-        vicon_body,
-    )
-
+def _body(one: Execution) -> RecordedBody:
     if one.angles is None:
         return vicon_body(numbers_of(one.positions, VICON_COLUMNS))
     return kinect_body(numbers_of(one.positions, KINECT_COLUMNS), numbers_of(one.angles, KINECT_COLUMNS))
@@ -305,10 +305,9 @@ def _drawn(executions: Sequence[Execution], cameras: Sequence[str], home: Path) 
 
     The name of a clip carries the hash of what it was drawn from, so another file or drawing makes another clip.
     """
-    from aqaudit.datasets.readers import ui_prmd_bodies as drawing  # noqa: PLC0415 - listing data sets needs no video library
 
     def draw(one: Execution) -> list[tuple[tuple[str, str], Path]]:
-        total = hashlib.sha256(f"{drawing.VERSION}/".encode())
+        total = hashlib.sha256(f"{DRAWING}/".encode())
         for path in filter(None, (one.positions, one.angles)):
             total.update(path.read_bytes())
         made = [((one.id, view), home / f"{one.id}_{view}_{total.hexdigest()[:8]}") for view in cameras]
@@ -316,7 +315,7 @@ def _drawn(executions: Sequence[Execution], cameras: Sequence[str], home: Path) 
         body = _body(one) if wanting else None
         for (_, view), path in wanting:
             if body is not None:
-                drawing.write(body, view, path.with_suffix(".mp4"), path.with_suffix(".npz"))
+                write(body, view, path.with_suffix(".mp4"), path.with_suffix(".npz"))
         return made
 
     try:

@@ -1,4 +1,4 @@
-"""Drawing a body: stick figures seen from the front or the side, as a clip and as COCO-17 key points in its pixels.
+"""Bodies of UI-PRMD: what markers or joints say where a body is, and its drawing as a clip with COCO-17 key points.
 
 The camera stands still and sees without perspective. In front the person faces the viewer, their left on the right side
 of the picture; from the side they face right, their right side nearer. Left limbs are blue, right limbs red.
@@ -42,11 +42,22 @@ PARENTS = (-1, 0, 1, 2, 3, 4, 2, 6, 7, 8, 2, 10, 11, 12, 0, 14, 15, 16, 0, 18, 1
 #: How sure a joint of the face is that was placed by the head alone.
 GUESSED = 0.5
 
+#: Version of the drawing; raised when it would look otherwise: clips are then drawn again.
+DRAWING = 1
+SIDE = 480
+FPS = 25.0
+
+_PAPER, _GROUND, _DARK = (247, 249, 246), (185, 190, 185), (40, 40, 40)
+_COLOURS = {"left": (20, 90, 205), "right": (210, 60, 30)}
+_FINER = 2  # drawn larger and scaled down, so that edges are smooth
+_LIMBS = (("shoulder", "elbow"), ("elbow", "wrist"), ("wrist", "hand"), ("hip", "knee"), ("knee", "ankle"),
+          ("ankle", "heel"), ("ankle", "toe"), ("heel", "toe"))  # fmt: skip
+
 Points = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Body:
+class RecordedBody:
     """A body over time: millimetres, z up. ``joints`` are COCO-17's (T x 17 x 3) with ``sure`` (17) from 0 to 1.
 
     ``drawn`` holds further points (T x 3) for drawing: neck, head, and heel, toe and hand of each side where recorded.
@@ -60,6 +71,17 @@ class Body:
 
     def __len__(self) -> int:
         return len(self.joints)
+
+
+class Seen(NamedTuple):
+    """A body as a camera sees it at the rate of the clip: pixels and depth (towards the viewer), by name."""
+
+    points: dict[str, Points]
+    joints: Points
+    metres: Points
+    sure: Points
+    ground: float
+    times_s: tuple[float, ...]
 
 
 def numbers_of(path: Path, columns: int) -> Points:
@@ -90,7 +112,7 @@ def numbers_of(path: Path, columns: int) -> Points:
     return array
 
 
-def vicon_body(numbers: Points) -> Body:
+def vicon_body(numbers: Points) -> RecordedBody:
     """Make a body of markers; a marker at exactly 0, 0, 0 was not seen and makes its joint unsure.
 
     Hip joints follow the pelvis markers (Bell et al., J. Biomech. 1990): 36 % of the distance of the front markers to
@@ -134,10 +156,10 @@ def vicon_body(numbers: Points) -> Body:
     sure[INDEX["nose"]] = 0.0 if lost["LFHD"] or lost["RFHD"] else 1.0
     sure[:5] *= GUESSED
     drawn |= {"head": head + 0.2 * down, "neck": (at["C7"] + at["CLAV"]) / 2}
-    return Body(joints=joints, sure=sure, drawn=drawn, hz=VICON_HZ)
+    return RecordedBody(joints=joints, sure=sure, drawn=drawn, hz=VICON_HZ)
 
 
-def kinect_body(positions: Points, angles: Points) -> Body:
+def kinect_body(positions: Points, angles: Points) -> RecordedBody:
     """Make a body of joints: offsets from their parents, turned by the angles above them. Eyes and ears are unknown."""
     frames = min(len(positions), len(angles))
     offsets = positions[:frames].reshape(frames, len(PARENTS), 3)
@@ -162,7 +184,7 @@ def kinect_body(positions: Points, angles: Points) -> Body:
             joints[:, INDEX[f"{side}_{name}"]], sure[INDEX[f"{side}_{name}"]] = points[:, place], 1.0
         drawn[f"{side}_toe"] = points[:, leg + 3]
     joints[:, INDEX["nose"]], sure[INDEX["nose"]] = drawn["head"], GUESSED
-    return Body(joints=joints, sure=sure, drawn=drawn, hz=KINECT_HZ)
+    return RecordedBody(joints=joints, sure=sure, drawn=drawn, hz=KINECT_HZ)
 
 
 def _unit(vectors: Points) -> Points:
@@ -182,30 +204,7 @@ def _turns(degrees: Points) -> Points:
     return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
 
 
-#: Raised when a drawing would look otherwise: clips are then drawn again.
-VERSION = 1
-SIDE = 480
-FPS = 25.0
-
-_PAPER, _GROUND, _DARK = (247, 249, 246), (185, 190, 185), (40, 40, 40)
-_COLOURS = {"left": (20, 90, 205), "right": (210, 60, 30)}
-_FINER = 2  # drawn larger and scaled down, so that edges are smooth
-_LIMBS = (("shoulder", "elbow"), ("elbow", "wrist"), ("wrist", "hand"), ("hip", "knee"), ("knee", "ankle"),
-          ("ankle", "heel"), ("ankle", "toe"), ("heel", "toe"))  # fmt: skip
-
-
-class Seen(NamedTuple):
-    """A body as a camera sees it at the rate of the clip: pixels and depth (towards the viewer), by name."""
-
-    points: dict[str, Points]
-    joints: Points
-    metres: Points
-    sure: Points
-    ground: float
-    times_s: tuple[float, ...]
-
-
-def look(body: Body, camera: str) -> Seen:
+def look(body: RecordedBody, camera: str) -> Seen:
     """Project a body into the picture of a camera, sampled at 25 frames a second (nearest recorded frame)."""
     count = max(1, round(len(body) / body.hz * FPS))
     rows = np.minimum(np.round(np.arange(count) / FPS * body.hz).astype(int), len(body) - 1)
@@ -239,7 +238,7 @@ def look(body: Body, camera: str) -> Seen:
     )
 
 
-def write(body: Body, camera: str, clip: Path, pose: Path) -> None:
+def write(body: RecordedBody, camera: str, clip: Path, pose: Path) -> None:
     """Draw a body and write its clip (MP4) and its key points (npz); each file is whole or not there.
 
     Raises

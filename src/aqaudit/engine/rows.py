@@ -1,24 +1,20 @@
-"""Asking one request: media and text into calls, the chain's replies into one row of the answers table."""
+"""Rows of the answers table: what was asked, shown, answered and spent of one request, and what is true of it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from aqaudit.core.records import MediaPart, Performance, Question, Request, Shown, Slot, Step
+from aqaudit.core.records import Performance, Question, Request, Shown
 from aqaudit.core.schema import Answer
+from aqaudit.engine.channel import TEXT, Timed, earlier_call
 from aqaudit.engine.journal import EarlierCall
 from aqaudit.engine.parse import PARSED_COLUMNS, Expected, Parsed, parse
-from aqaudit.models.call import Call, Reply
+from aqaudit.models.call import Reply
 from aqaudit.models.settings import ModelEntry
-from aqaudit.prompts.framing import option_words
-
-#: The kind of file that goes into a prompt as words.
-TEXT = "text/plain"
 
 Number = TypeVar("Number", int, float)
 
@@ -28,14 +24,6 @@ ITEM_COLUMNS = (
     "severity", "tolerance", "unit", "family", "tags", "gold_correct", "gold_score", "other_gold_score", "gold_choice",
     "gold_prefer", "scale_min", "scale_max",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timed:
-    """A reply and how long it took."""
-
-    reply: Reply
-    seconds: float
 
 
 def item_columns(question: Question) -> dict[str, Any]:
@@ -114,99 +102,6 @@ def _expected(request: Request) -> Expected:
     )
 
 
-async def ask_chain(
-    request: Request,
-    shown: Sequence[Shown],
-    earlier: Sequence[EarlierCall],
-    ask: Callable[[Call], Awaitable[Timed]],
-    keep: Callable[[EarlierCall], Awaitable[None]],
-) -> tuple[Timed, list[EarlierCall]]:
-    """Ask a chain's steps in turn; return the last reply and the earlier ones.
-
-    Parameters
-    ----------
-    shown
-        What is shown: the performances asked about in their order, then those of the examples.
-    earlier
-        Replies that an interrupted attempt already brought: those steps are not asked again.
-    ask
-        Asks one call, with retries.
-    keep
-        Stores the reply of an earlier step at once.
-
-    Raises
-    ------
-    AskFailed
-        A step brought no answer.
-    """
-    steps = request.chain.steps
-    done = list(earlier[: len(steps) - 1])
-    for index in range(len(done), len(steps)):
-        final = index == len(steps) - 1
-        timed = await ask(_call(request, shown, done, index))
-        if final:
-            return timed, done
-        done.append(_earlier(index, steps[index].name, timed))
-        await keep(done[-1])
-    raise AssertionError("a chain has at least one step")
-
-
-def final_call(request: Request, shown: Sequence[Shown], earlier: Sequence[EarlierCall]) -> Call:
-    """Return the last call of a chain, given the replies to its earlier steps."""
-    return _call(request, shown, earlier, len(request.chain.steps) - 1)
-
-
-def _call(request: Request, shown: Sequence[Shown], done: Sequence[EarlierCall], index: int) -> Call:
-    steps = request.chain.steps
-    final = index == len(steps) - 1
-    return Call(
-        parts=_parts(steps[index], shown, done, 1 if request.question.other is None else 2),
-        request=request,
-        option_words=option_words(request.question, request.cell.answer_words) if final else (),
-        seed=request.seed,
-        final=final,
-    )
-
-
-def _parts(step: Step, shown: Sequence[Shown], done: Sequence[EarlierCall], asked: int) -> tuple[str | MediaPart, ...]:
-    parts: list[str | MediaPart] = []
-    for part in step.parts:
-        if not isinstance(part, Slot):
-            parts.append(part)
-        elif part.name == "step":
-            parts.append(done[(part.step or 1) - 1].said)
-        else:
-            parts.extend(_sent(one) for one in shown[_place(part, asked)].parts)
-    return tuple(parts)
-
-
-def _sent(part: MediaPart) -> str | MediaPart:
-    return part.path.read_text(encoding="utf-8") if part.mime == TEXT else part
-
-
-def _place(slot: Slot, asked: int) -> int:
-    """Return which of the shown performances stands in a slot: examples come behind the ``asked`` ones."""
-    if slot.name == "shot":
-        return asked + (slot.step or 1) - 1
-    return 0 if slot.name == "first" else 1
-
-
-def _earlier(index: int, name: str, timed: Timed) -> EarlierCall:
-    reply = timed.reply
-    return EarlierCall(
-        step=index,
-        name=name,
-        said=reply.text,
-        reasoning=reply.reasoning,
-        finish_reason=reply.finish_reason,
-        input_tokens=reply.input_tokens,
-        output_tokens=reply.output_tokens,
-        reasoning_tokens=reply.reasoning_tokens,
-        seconds=timed.seconds,
-        usd=reply.usd,
-    )
-
-
 def answer_row(
     request: Request,
     entry: ModelEntry,
@@ -222,7 +117,7 @@ def answer_row(
     logprobs = dict(reply.option_logprobs) if reply.option_logprobs else None
     parsed = parse(reply.text, _expected(request), finish_reason=reply.finish_reason, option_logprobs=logprobs)
     first = shown[0]
-    calls = [*earlier, _earlier(len(earlier), "answer", timed)]
+    calls = [*earlier, earlier_call(len(earlier), "answer", timed)]
     return Answer(
         answer_key=request.answer_key,
         study=study,
