@@ -16,8 +16,8 @@ import numpy as np
 
 from aqaudit.pose.coco17 import JOINTS as COCO
 from aqaudit.pose.estimators import open_estimator
+from aqaudit.probe.casting import generator, performer, style
 from aqaudit.probe.errors import EXERCISES
-from aqaudit.probe.performers import generator, performer, style
 from aqaudit.probe.recipes import family_levels
 from aqaudit.probe.scene import Spec, body_of, camera_for, lamp, place, render, take
 

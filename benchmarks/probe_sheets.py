@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageDraw
 
 from aqaudit.probe import scene
+from aqaudit.probe.casting import generator, performer, style
 from aqaudit.probe.errors import EXERCISES
-from aqaudit.probe.performers import generator, performer, style
 from aqaudit.probe.scene import Spec, camera_for, render, severities, take
 
 if TYPE_CHECKING:

@@ -17,9 +17,8 @@ from aqaudit.media.poses import Poses, estimated
 from aqaudit.media.source import SourceCache
 from aqaudit.pose import estimators
 from aqaudit.pose.coco17 import FROM_BLAZEPOSE, Keypoints, cleaned, person_sizes
-from aqaudit.pose.estimators import BLAZEPOSE, LIGHTNING, Estimator, open_estimator, square_around
+from aqaudit.pose.estimators import BLAZEPOSE, LIGHTNING, Estimator, ModelFile, open_estimator, square_around
 from aqaudit.pose.kinematics import kinematics
-from aqaudit.pose.weights import ModelFile
 from media_clips import performance
 from servers import LoopbackServer, Send
 

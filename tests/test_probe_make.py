@@ -20,11 +20,21 @@ from aqaudit.datasets.readers.probe import bundled
 from aqaudit.probe import measure, motions, scene
 from aqaudit.probe.body import BodyMesh
 from aqaudit.probe.build import clip_id, make, padded_clip
+from aqaudit.probe.casting import generator, performer, style
 from aqaudit.probe.errors import EXERCISES
-from aqaudit.probe.performers import generator, performer, style
 from aqaudit.probe.recipes import LEVELS, PEOPLE, TRIALS, plans
-from aqaudit.probe.scene import Spec, Take, body_of, drawn_camera, render, sample_specs, severities, take
-from aqaudit.probe.truth import score, truth_of
+from aqaudit.probe.scene import (
+    Spec,
+    Take,
+    body_of,
+    drawn_camera,
+    render,
+    sample_specs,
+    score,
+    severities,
+    take,
+    truth_of,
+)
 
 PAIRS = [(one.name, error.id) for one in EXERCISES.values() for error in one.errors]
 SMALL = (96, 96)

@@ -13,7 +13,7 @@ pytest.importorskip("warp", reason="making probe clips needs the extra 'probe'")
 from aqaudit.core.records import BadInput
 from aqaudit.pose.estimators import open_estimator
 from aqaudit.probe import scene
-from aqaudit.probe.performers import generator, performer, style
+from aqaudit.probe.casting import generator, performer, style
 from aqaudit.probe.scene import Spec, body_of, camera_for, render, take
 
 

@@ -11,7 +11,7 @@ from aqaudit.core.records import ChoiceQuestion, Criterion, Dataset, ErrorStatem
 from aqaudit.probe.build import CHOICE, NO_ERROR, QUESTION, SCALE
 from aqaudit.probe.errors import EXERCISES
 from aqaudit.probe.recipes import BUNDLED
-from aqaudit.probe.truth import score
+from aqaudit.probe.scene import score
 from aqaudit.study.questions import QuestionMaker
 
 if TYPE_CHECKING:

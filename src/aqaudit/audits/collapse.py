@@ -11,7 +11,7 @@ from aqaudit.audits.finding import Audit, Finding, Json, Verdict
 from aqaudit.audits.scope import Scope, headline_scopes
 from aqaudit.core.auxiliary import AuxiliaryTables
 from aqaudit.measures import MEASURES, Estimate
-from aqaudit.measures.spread import read_scores, value_counts
+from aqaudit.measures.scores import read_scores, value_counts
 
 NAME = "collapse"
 QUESTION = "Are its scores close to the truth only because it always gives about the same one?"

@@ -11,7 +11,7 @@ from aqaudit.audits.finding import Audit, Finding, Verdict
 from aqaudit.audits.scope import Scope, headline_scopes
 from aqaudit.core.auxiliary import AuxiliaryTables
 from aqaudit.measures import MEASURES
-from aqaudit.measures.repeats import SETTING, repeated
+from aqaudit.measures.consistency import SETTING, repeated
 
 NAME = "consistency"
 QUESTION = "Does it give the same answer when asked again?"

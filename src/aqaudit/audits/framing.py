@@ -17,7 +17,7 @@ from aqaudit.audits.correctness import KINDS
 from aqaudit.audits.finding import Audit, Finding, Verdict
 from aqaudit.audits.scope import Group, Scope, corrected, headline_scopes
 from aqaudit.core.auxiliary import AuxiliaryTables
-from aqaudit.measures import MEASURES, Estimate, resample, wording
+from aqaudit.measures import MEASURES, Estimate, consistency, resample
 from aqaudit.measures.pairs import chosen_options
 from aqaudit.measures.rows import cluster, parsed, text
 
@@ -53,8 +53,8 @@ _OPTION_ADVICE: Mapping[Verdict, str] = {
 
 
 def shift(asked: pl.DataFrame) -> tuple[Estimate, Verdict]:
-    """Return the framing shift over pairs (:func:`aqaudit.measures.wording.pairs`) and its verdict."""
-    estimate = wording.share("framing_shift", asked)
+    """Return the framing shift over pairs (:func:`aqaudit.measures.consistency.pairs`) and its verdict."""
+    estimate = consistency.share("framing_shift", asked)
     return estimate, verdicts.bias_verdict(estimate.low, estimate.high, verdicts.tolerance(NAME, "framing_shift"))
 
 
@@ -73,12 +73,12 @@ def framing(frame: pl.DataFrame, _auxiliary: AuxiliaryTables | None = None) -> l
 
 
 def _wordings(scope: Scope) -> list[Finding]:
-    asked = wording.pairs(scope.rows)
+    asked = consistency.pairs(scope.rows)
     if asked.is_empty():
         return []
     estimate, verdict = shift(asked)
-    beside = {name: wording.share(name, asked) for name in ("tt_rate", "ff_rate")}
-    beside["debiased_gain"] = wording.gain(asked)
+    beside = {name: consistency.share(name, asked) for name in ("tt_rate", "ff_rate")}
+    beside["debiased_gain"] = consistency.gain(asked)
     does = "affirm" if (estimate.value or 0.0) > 0 else "deny"
     sentences = {
         **_SHIFT,
@@ -104,7 +104,7 @@ def _wordings(scope: Scope) -> list[Finding]:
 
 def _rates(asked: pl.DataFrame) -> list[dict[str, float | str]]:
     """Return the shares of pairs by what the two wordings were answered, for a figure."""
-    both = wording.complete(asked)
+    both = consistency.complete(asked)
     if both.is_empty():
         return []
     plus, minus = pl.col("plus"), pl.col("minus")
@@ -125,9 +125,9 @@ def _rates(asked: pl.DataFrame) -> list[dict[str, float | str]]:
 
 def _contradictions(scope: Scope, asked: pl.DataFrame) -> list[Finding]:
     """Judge contradictions beyond the noise of repeats; without repeats, contradictions as such, at most a warning."""
-    rate = wording.share("contradiction_rate", asked)
+    rate = consistency.share("contradiction_rate", asked)
     tolerated = verdicts.tolerance(NAME, "contradiction_rate")
-    excess = wording.excess(asked, scope.rows)
+    excess = consistency.excess(asked, scope.rows)
     if excess.value is None:
         verdict = verdicts.capped(verdicts.at_most(rate.low, rate.high, tolerated))
         return [
@@ -150,8 +150,8 @@ def _contradictions(scope: Scope, asked: pl.DataFrame) -> list[Finding]:
 
 def _contradicting(scope: Scope, asked: pl.DataFrame) -> tuple[str, ...]:
     """Answer keys of pairs that contradict each other, both rows of each."""
-    differ = wording.complete(asked).filter(pl.col("differ") > 0.5)
-    return findings_text.keys_of_groups(scope.rows, differ, wording.PAIR, "framing")
+    differ = consistency.complete(asked).filter(pl.col("differ") > 0.5)
+    return findings_text.keys_of_groups(scope.rows, differ, consistency.PAIR, "framing")
 
 
 def _answer_words(scope: Scope) -> list[Finding]:

@@ -11,7 +11,7 @@ from aqaudit.audits.finding import Audit, Finding, Json, Verdict
 from aqaudit.audits.scope import Scope, headline_scopes, with_perturbed
 from aqaudit.core.auxiliary import AuxiliaryTables
 from aqaudit.core.table import TRUTH_AND_ANSWER
-from aqaudit.measures import MEASURES, evidence, wording
+from aqaudit.measures import MEASURES, consistency, evidence
 from aqaudit.measures.rows import text
 
 NAME = "vision"
@@ -94,7 +94,7 @@ def _biased(scope: Scope) -> bool:
     """Return whether the lean or the framing shift of the scope fails."""
     if scope.labels["kind"] not in correctness.KINDS:
         return False
-    return "fail" in {correctness.lean(scope)[1], framing.shift(wording.pairs(scope.rows))[1]}
+    return "fail" in {correctness.lean(scope)[1], framing.shift(consistency.pairs(scope.rows))[1]}
 
 
 def _movement(scope: Scope, rows: pl.DataFrame) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""Auxiliary table tables: what an audit needs beside the answers, kept in files of their own in an output folder.
+"""Auxiliary tables: what an audit needs beside the answers, kept in files of their own in an output folder.
 
 ``kinematics.parquet`` holds joint angles and distances over time, ``trace_steps.parquet`` the tagged steps of reasoning
 traces, ``trace_tests.parquet`` what became of answers whose reasoning was cut off or spoilt. The half that makes

@@ -11,7 +11,7 @@ import polars as pl
 
 from aqaudit.core.records import BadInput
 from aqaudit.core.table import SUFFIXES, check, normalise, read_table
-from aqaudit.imports import inspect_ai, lmms_eval, vlmevalkit
+from aqaudit.imports import harnesses, inspect_ai
 
 #: Endings of files that only other harnesses write.
 _OF_OTHERS = (".eval", ".json", ".xlsx", ".tsv", ".csv")
@@ -49,11 +49,11 @@ def _read(path: Path) -> pl.DataFrame:
             found = inspect_ai.read_eval(path)
         case ".json":
             found = inspect_ai.read_json(path)
-            found = found if found is not None else vlmevalkit.read_json(path)
+            found = found if found is not None else harnesses.read_vlmevalkit_json(path)
         case ".xlsx" | ".tsv" | ".csv":
-            found = vlmevalkit.read_table(path)
-        case ".jsonl" | ".ndjson" if lmms_eval.recognises(path):
-            found = lmms_eval.read(path)
+            found = harnesses.read_vlmevalkit(path)
+        case ".jsonl" | ".ndjson" if harnesses.is_lmms_eval(path):
+            found = harnesses.read_lmms_eval(path)
         case suffix if suffix not in SUFFIXES:
             raise BadInput(
                 f"{path}: answers are read from .parquet, .sqlite or .jsonl, and from {', '.join(_OF_OTHERS)} "

@@ -21,9 +21,8 @@ from typing import Any
 
 import polars as pl
 
-from aqaudit.core.outcome import outcome
 from aqaudit.core.records import LETTERS, TRUE_FALSE, BadInput, claims
-from aqaudit.core.table import SCHEMA, TRUTH_AND_ANSWER
+from aqaudit.core.table import SCHEMA, TRUTH_AND_ANSWER, outcome
 from aqaudit.imports import bounded, rows
 from aqaudit.imports.rows import NamedRows, item_columns, plain, typed
 

@@ -12,6 +12,7 @@ from aqaudit.core.plugins import PlugIns
 from aqaudit.core.records import BadInput
 from aqaudit.measures import (
     bradley_terry,
+    consistency,
     correlation,
     detection,
     evidence,
@@ -20,10 +21,7 @@ from aqaudit.measures import (
     pairs,
     probabilities,
     recalls,
-    repeats,
     scores,
-    spread,
-    wording,
 )
 from aqaudit.measures.rows import Estimate, Measure
 
@@ -40,11 +38,11 @@ _ALL = (
     gap.MEASURE,
     groups.MEASURE,
     *probabilities.MEASURES,
-    *wording.MEASURES,
-    *spread.MEASURES,
+    *consistency.MEASURES,
+    *scores.SPREAD,
     *pairs.MEASURES,
     *evidence.MEASURES,
-    *repeats.MEASURES,
+    *consistency.REPEATS,
 )
 
 MEASURES: Mapping[str, Measure] = {measure.name: measure for measure in _ALL}

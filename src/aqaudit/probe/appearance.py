@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aqaudit.probe.body import BodyMesh, across, unit
-from aqaudit.probe.performers import Look, linear
+from aqaudit.probe.casting import Look, linear
 
 #: What the columns of ``Dressed.fields`` are; ``eye`` is 1 on the iris and falls to 0.2 on the white, 0 elsewhere;
 #: ``fixed`` is the number of a colour for things that are not body.

@@ -17,8 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from aqaudit.core.records import BadInput
 from aqaudit.pose.coco17 import JOINTS as COCO
+from aqaudit.probe.casting import Shape
 from aqaudit.probe.measure import LANDMARKS
-from aqaudit.probe.performers import Shape
 
 X, Y, Z = np.eye(3)
 #: Landmarks that lie where a bone begins, and those that lie on the skin, by anny's names.

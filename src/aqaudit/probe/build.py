@@ -24,8 +24,7 @@ from aqaudit.probe.errors import EXERCISES
 from aqaudit.probe.measure import LANDMARKS
 from aqaudit.probe.motions import DURATION_S, FPS
 from aqaudit.probe.recipes import ClipPlan, Twin
-from aqaudit.probe.scene import render, take
-from aqaudit.probe.truth import ANGLE_NAMES, Truth, pose_arrays, truth_of
+from aqaudit.probe.scene import ANGLE_NAMES, Truth, pose_arrays, render, take, truth_of
 
 LICENCE = "Apache-2.0; bodies made with Anny (Apache-2.0) from MakeHuman assets (CC0)"
 CITATION = "AQAudit probe: rendered minimal pairs with exact truth"

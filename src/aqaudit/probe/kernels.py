@@ -12,7 +12,7 @@ wp.set_module_options({"enable_backward": False, "fast_math": True})
 
 @wp.struct
 class Room:
-    """See :class:`aqaudit.probe.room.Place`."""
+    """See :class:`aqaudit.probe.casting.Place`."""
 
     floor_a: wp.vec3
     floor_b: wp.vec3
@@ -162,7 +162,7 @@ class View:
 
 @wp.struct
 class Light:
-    """See :class:`aqaudit.probe.room.Lamp`; the lamp's disc is spanned by its two sides."""
+    """See :class:`aqaudit.probe.casting.Lamp`; the lamp's disc is spanned by its two sides."""
 
     towards: wp.vec3
     side_a: wp.vec3

@@ -14,9 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from aqaudit.probe import standing
 from aqaudit.probe.body import BodyMesh
+from aqaudit.probe.casting import Style, sway, there_and_back
 from aqaudit.probe.errors import EXERCISES, checked_severity
 from aqaudit.probe.measure import FULL_PUSHUP, raw_severity
-from aqaudit.probe.performers import Style, sway, there_and_back
 from aqaudit.probe.rig import (
     RAD,
     SIGNS,

@@ -9,8 +9,8 @@ from typing import Literal, get_args
 import numpy as np
 
 from aqaudit.core.records import BadInput, nearest
+from aqaudit.probe.casting import Pool, generator, performer
 from aqaudit.probe.errors import EXERCISES, Error, Exercise, checked_severity, chosen
-from aqaudit.probe.performers import Pool, generator, performer
 from aqaudit.probe.scene import Spec, drawn_spec, severities
 
 Recipe = Literal["bundled", "families", "standard", "twins", "conflict"]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from aqaudit.probe import kernels
 from aqaudit.probe.appearance import Dressed
-from aqaudit.probe.room import Camera, Lamp, Place
+from aqaudit.probe.casting import Camera, Lamp, Place
 
 #: Pictures drawn at a time; each has its own copy of the mesh.
 _AT_A_TIME = 2

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aqaudit.probe.body import BodyMesh, unit
+from aqaudit.probe.casting import Style, ease, sway, there_and_back
 from aqaudit.probe.measure import DESCENT_S, FULL_HINGE, FULL_SPREAD, LOWERING_S
-from aqaudit.probe.performers import Style, ease, sway, there_and_back
 from aqaudit.probe.rig import (
     RAD,
     SIGNS,

@@ -15,7 +15,7 @@ from PIL import Image
 
 from aqaudit.audits.finding import Finding
 from aqaudit.core.auxiliary import AuxiliaryTables
-from aqaudit.core.outcome import outcome
+from aqaudit.core.table import outcome
 from aqaudit.core.text import clean
 from aqaudit.reporting.figures import motion
 from aqaudit.reporting.svg import Figure

@@ -13,7 +13,7 @@ from aqaudit.audits.chance import PLAN
 from aqaudit.audits.correctness import KINDS
 from aqaudit.audits.finding import Finding
 from aqaudit.audits.scope import headline_scopes, narrow
-from aqaudit.core.outcome import right
+from aqaudit.core.table import right
 from aqaudit.core.text import clean
 from aqaudit.measures import MEASURES, resample
 from aqaudit.measures.rows import cluster

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,7 @@ _LETTERS = "ABCDEFGHIJ"
 _ENDS = ("_result", "_auxmatch", "_score", "_judge")
 
 
-def read_table(path: Path) -> pl.DataFrame:
+def read_vlmevalkit(path: Path) -> pl.DataFrame:
     """Return the answers of a workbook or a table of separated values."""
     listed: Iterator[list[str]]
     if path.suffix == ".xlsx":
@@ -42,7 +44,7 @@ def read_table(path: Path) -> pl.DataFrame:
     return _frame(path, header, records)
 
 
-def read_json(path: Path) -> pl.DataFrame:
+def read_vlmevalkit_json(path: Path) -> pl.DataFrame:
     """Return the answers of a JSON list of records."""
     records = bounded.loads(bounded.text(path), str(path))
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
@@ -91,3 +93,52 @@ def _named(path: Path) -> tuple[str, str]:
     for end in _ENDS:
         dataset = dataset.removesuffix(end)
     return model, dataset
+
+
+_TASK = re.compile(r"samples_(.+)\.(?:jsonl|ndjson)$")
+
+
+_FIRST_LINE = 4 * 2**20
+
+
+def is_lmms_eval(path: Path) -> bool:
+    """Tell whether a file of JSON lines is a sample log of lmms-eval, by its first line."""
+    try:
+        with path.open("rb") as file:
+            first = json.loads(file.readline(_FIRST_LINE).decode("utf-8-sig"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    keys = set(first) if isinstance(first, dict) else set()
+    return {"doc_id", "target"} <= keys and bool(keys & {"filtered_resps", "resps"}) and "kind" not in keys
+
+
+def read_lmms_eval(path: Path) -> pl.DataFrame:
+    """Return the answers of a sample log."""
+    named = _TASK.search(path.name)
+    task = named[1] if named else path.stem
+    made = NamedRows(path, model=path.resolve().parent.name, dataset=task)
+    for number, line in enumerate(bounded.text(path).split("\n"), 1):
+        if not line.strip():
+            continue
+        sample = bounded.loads(line, f"{path}: line {number}")
+        if not isinstance(sample, dict) or "doc_id" not in sample or "target" not in sample:
+            raise BadInput(f"{path}: line {number}: is no sample of lmms-eval (it needs doc_id and target)")
+        doc = sample["doc"] if isinstance(sample.get("doc"), dict) else {}
+        options = doc.get("options") or doc.get("choices")
+        found = rows.row(
+            str(sample["target"]),
+            _lmms_eval_reply(sample),
+            [str(option) for option in options] if isinstance(options, list) and len(options) > 1 else None,
+        )
+        made.add(found, {"question_id": str(sample["doc_id"]), **item_columns(doc)}, target=sample["target"])
+    return made.frame()
+
+
+def _lmms_eval_reply(sample: dict[str, Any]) -> str:
+    """Return the first text of the responses, however deeply they are nested in lists."""
+    value = sample.get("filtered_resps") or sample.get("resps")
+    for _ in range(4):
+        if not isinstance(value, list):
+            break
+        value = value[0] if value else ""
+    return value if isinstance(value, str) else ""
