@@ -57,7 +57,8 @@ class Tally:
             money += f" + {self.unpriced} of unknown price"
         line = f"{self.found + self.answered}/{self.planned}, {failed} failed"
         tokens = f"{quantity(self.input_tokens)} in, {quantity(self.output_tokens)} out"
-        for part in (f"{eta} left", f"{self.rate:.1f}/s", money, tokens):
+        again = f"{self.retries} tried again" if self.retries else ""
+        for part in filter(None, (f"{eta} left", f"{self.rate:.1f}/s", again, money, tokens)):
             if len(line) + len(part) + 2 <= width:
                 line += f", {part}"
         return line[:width]

@@ -187,7 +187,7 @@ class _Hand:
     away_until: float = 0.0
 
 
-class _Pool:
+class _Actors:
     """Workers alike; each call goes to the one with the fewest open calls."""
 
     def __init__(self, place: WorkerPlace, size: int, **resources: Any) -> None:
@@ -255,7 +255,7 @@ def _kind(error: RayError) -> str:
 class _RemoteModel:
     """A model that is asked by workers; see :class:`~aqaudit.models.call.Model`."""
 
-    def __init__(self, name: str, entry: ModelEntry, pool: _Pool) -> None:
+    def __init__(self, name: str, entry: ModelEntry, pool: _Actors) -> None:
         self._name, self._entry, self._pool = name, entry, pool
         self.endpoint: str = pool.all("open", name, entry)[0]
 
@@ -291,23 +291,23 @@ class RayExecutor:
         cores = _free("CPU")
         if not cores:
             raise BadInput("--engine ray: no core of the cluster is free; wait for its other jobs, or add machines")
-        self._cores = _Pool(self._place, cores, num_cpus=1)
-        self._large: _Pool | None = None
+        self._cores = _Actors(self._place, cores, num_cpus=1)
+        self._large: _Actors | None = None
         self._turns = anyio.CapacityLimiter(cores)
 
     def open(self, name: str, entry: ModelEntry) -> Model:
         """Open a model on every worker that is to ask it; one with weights is loaded once by each."""
         return _RemoteModel(name, entry, self._pool(entry))
 
-    def _pool(self, entry: ModelEntry) -> _Pool:
+    def _pool(self, entry: ModelEntry) -> _Actors:
         if entry.provider != "hf":
             return self._cores
         if self._large is None:
             if gpus := _free("GPU"):
-                self._large = _Pool(self._place, gpus, num_cpus=0, num_gpus=1)
+                self._large = _Actors(self._place, gpus, num_cpus=0, num_gpus=1)
             else:
                 machines = sum(bool(node["Alive"]) for node in ray.nodes())
-                self._large = _Pool(self._place, machines, num_cpus=0, scheduling_strategy="SPREAD")
+                self._large = _Actors(self._place, machines, num_cpus=0, scheduling_strategy="SPREAD")
         return self._large
 
     def width(self, entry: ModelEntry) -> int:
@@ -355,7 +355,7 @@ class RayExecutor:
 
     def dismiss(self) -> None:
         """End all workers."""
-        pools: Sequence[_Pool | None] = (self._cores, self._large)
+        pools: Sequence[_Actors | None] = (self._cores, self._large)
         for hand in (hand for pool in pools if pool for hand in pool.hands):
             with suppress(RayError):
                 ray.kill(hand.actor)

@@ -56,7 +56,7 @@ def spearman(gold: Floats, said: Floats, cluster: Ints, clusters: int, *, min_ro
     RankCorrelation
         0 where all answers are the same; NaN where all truths are, or with too few rows.
     """
-    table = _Table(gold, said)
+    table = _RankTable(gold, said)
     value = table.correlation(table.rows, table.truths, table.answers, table.cross, min_rows)
     constant = table.answers.size == 1
     exact = gold.size <= EXACT_ROWS and clusters <= EXACT_CLUSTERS
@@ -79,7 +79,7 @@ def _dot(a: Floats, b: Floats) -> float:
     return float((a * b).sum())
 
 
-class _Table:
+class _RankTable:
     """The cross table of truths and answers, as its non-empty cells."""
 
     def __init__(self, gold: Floats, said: Floats) -> None:

@@ -140,7 +140,7 @@ class _Counts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Grid:
+class _CurveGrid:
     """Every curve of four axes, for matrices with a row a threshold and width and a column a guess and lapse rate.
 
     ``threshold`` and ``width`` are those of the rows, ``guess`` and ``lapse`` those of the columns: only the pairs
@@ -160,11 +160,11 @@ class _Grid:
         return 1 - self.guess - self.lapse
 
 
-def _grid(*axes: Floats) -> _Grid:
+def _grid(*axes: Floats) -> _CurveGrid:
     threshold, width = np.meshgrid(axes[0], axes[1], indexing="ij")
     guess, lapse = np.meshgrid(axes[2], axes[3], indexing="ij")
     allowed = 1 - guess - lapse > _EDGE / 2
-    return _Grid(
+    return _CurveGrid(
         axes=(axes[0], axes[1], axes[2], axes[3]),
         threshold=threshold.ravel(),
         width=width.ravel(),
@@ -174,7 +174,7 @@ def _grid(*axes: Floats) -> _Grid:
     )
 
 
-def _first_grid(levels: Floats) -> _Grid:
+def _first_grid(levels: Floats) -> _CurveGrid:
     span, step = _span_and_step(levels)
     rate = np.linspace(_EDGE, 1 - _EDGE, GRID[2])
     threshold = np.linspace(levels[0] - span / 2, levels[-1] + span / 2, GRID[0])
@@ -186,7 +186,7 @@ def _span_and_step(levels: Floats) -> tuple[float, float]:
     return float(levels[-1] - levels[0]), float(np.diff(levels).min())
 
 
-def _narrowed(grid: _Grid, weight: Floats) -> _Grid:
+def _narrowed(grid: _CurveGrid, weight: Floats) -> _CurveGrid:
     """Return a grid of the same size over what the posterior leaves of each axis."""
     result = []
     for at, (axis, mass) in enumerate(zip(grid.axes, _marginals(grid, weight), strict=True)):
@@ -196,7 +196,7 @@ def _narrowed(grid: _Grid, weight: Floats) -> _Grid:
     return _grid(*result)
 
 
-def _log_likelihood(grid: _Grid, counts: _Counts) -> Floats:
+def _log_likelihood(grid: _CurveGrid, counts: _Counts) -> Floats:
     """Return the log-likelihood of every curve.
 
     With r = F((x - m) / w) and a = 1 - g - l, p = a (r + g / a) and 1 - p = a (1 - r + l / a): two logarithms a curve
@@ -221,7 +221,7 @@ def _log_likelihood(grid: _Grid, counts: _Counts) -> Floats:
     return log
 
 
-def _posterior(grid: _Grid, levels: Floats, likelihood: Floats, effect: float) -> Floats:
+def _posterior(grid: _CurveGrid, levels: Floats, likelihood: Floats, effect: float) -> Floats:
     """Return the probability of every curve."""
     weight = likelihood / effect
     weight += _log_prior(levels, grid.threshold, grid.width)[:, np.newaxis]
@@ -247,7 +247,7 @@ def _falling(share: Floats) -> Floats:
     return np.asarray((1 + np.cos(np.pi * np.clip(share, 0, 1))) / 2)
 
 
-def _marginals(grid: _Grid, weight: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+def _marginals(grid: _CurveGrid, weight: Floats) -> tuple[Floats, Floats, Floats, Floats]:
     """Return the probability of every value of the four axes."""
     shape = weight.sum(axis=1).reshape(grid.axes[0].size, grid.axes[1].size)
     rates = np.zeros(grid.allowed.shape)
@@ -275,7 +275,7 @@ def _design_effect(trials: Trials, threshold: float, width: float, guess: float,
     return worst * float(few) ** 2
 
 
-def _read(grid: _Grid, levels: Floats, weight: Floats, effect: float) -> PsychometricCurve:
+def _read(grid: _CurveGrid, levels: Floats, weight: Floats, effect: float) -> PsychometricCurve:
     of_threshold, of_width, of_guess, of_lapse = _marginals(grid, weight)
     first, last = (special.expit(SPREAD * (x - grid.threshold) / grid.width) for x in levels[[0, -1]])
     width = _quantity(grid.axes[1], of_width)

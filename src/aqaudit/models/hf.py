@@ -272,7 +272,7 @@ def write(inputs: Any, loaded: Loaded, entry: ModelEntry, seeds: Sequence[int]) 
                 "or max_frames) or smaller ones (max_side)",
             )
         most = min(most, loaded.window - length)
-    deadline = _Deadline(entry.timeout_s)
+    deadline = _TimeLimit(entry.timeout_s)
     with torch.inference_mode():
         tokens = loaded.model.generate(
             **inputs,
@@ -291,7 +291,7 @@ def write(inputs: Any, loaded: Loaded, entry: ModelEntry, seeds: Sequence[int]) 
     return [_written(row, loaded, int(size)) for row, size in zip(tokens[:, length:].tolist(), prompts, strict=True)]
 
 
-class _Deadline:
+class _TimeLimit:
     """Ends a generation when its time is over."""
 
     def __init__(self, seconds: float) -> None:

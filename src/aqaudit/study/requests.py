@@ -154,7 +154,7 @@ class PlannedRequest(NamedTuple):
 
     answer_key: str
     question: Question
-    template: _Template
+    template: _Filled
     facts: tuple[_Facts, ...]
     shots: tuple[Performance, ...] = ()
 
@@ -174,7 +174,7 @@ class PlannedRequest(NamedTuple):
         )
 
 
-class _Template(NamedTuple):
+class _Filled(NamedTuple):
     """What all requests that put the same words in one cell share."""
 
     cell: Cell
@@ -219,9 +219,9 @@ class Writer:
         self._swap_pairing: SwapPairing | None = None
         self._facts: dict[tuple[str, bool], _Facts] = {}
         self._starts: dict[tuple[str, tuple[_Facts, ...]], str] = {}
-        self._templates: dict[tuple[object, ...], list[_Template]] = {}
+        self._templates: dict[tuple[object, ...], list[_Filled]] = {}
         self._put_of = ""
-        self._put: dict[tuple[object, ...], tuple[_Template, tuple[Performance, ...]]] = {}
+        self._put: dict[tuple[object, ...], tuple[_Filled, tuple[Performance, ...]]] = {}
         kinds: tuple[Kind, ...] = ("verify", "detect")
         self._cells = {kind: cells_of(study, kind, model, dataset.name) for kind in KINDS}
         self._lettered = {kind for kind in kinds if any(cell.answer_words == "a_b" for cell in self._cells[kind])}
@@ -251,7 +251,7 @@ class Writer:
     def _request(
         self,
         question: Question,
-        template: _Template,
+        template: _Filled,
         facts: tuple[_Facts, ...],
         order: tuple[int, ...],
         *,
@@ -293,7 +293,7 @@ class Writer:
 
     def _with_examples(
         self, pool: Pool, question: Question, cell: Cell, order: tuple[int, ...], *, image: bool
-    ) -> tuple[_Template, tuple[Performance, ...]]:
+    ) -> tuple[_Filled, tuple[Performance, ...]]:
         """Return what a cell says with examples for this very question, and the performances that they show."""
         if self._put_of != question.question_id:
             self._put_of, self._put = question.question_id, {}
@@ -327,7 +327,7 @@ class Writer:
 
     def _template(
         self, question: Question, cell: Cell, order: tuple[int, ...], *, image: bool, shots: Sequence[Shot] = ()
-    ) -> _Template:
+    ) -> _Filled:
         medium: Medium = "image" if image else "video" if self._entry.media_form == "video" else "frames"
         if cell.view == "pose_text" and cell.perturbation != "text_only":
             medium = "pose_text"
@@ -355,7 +355,7 @@ class Writer:
         spec = media_spec(cell, self._entry, image=image, options=self._options)
         seed = self._options.seed + cell.repeat
         prompt, draw = prompt_text(chain), f"repeat {cell.repeat}, seed {seed}"
-        return _Template(
+        return _Filled(
             cell=cell,
             chain=chain,
             spec=spec,
@@ -370,7 +370,7 @@ class Writer:
         )
 
 
-def _media_fields(template: _Template, facts: tuple[_Facts, ...]) -> tuple[str, str]:
+def _media_fields(template: _Filled, facts: tuple[_Facts, ...]) -> tuple[str, str]:
     """Return the key fields of the media: content hashes of the sources, and how they are shown."""
     return "+".join([fact.source for fact in facts]), "+".join([template.show + fact.window for fact in facts])
 
